@@ -1,0 +1,36 @@
+//! What can go wrong between a user's credentials and a signed request.
+
+use crate::http;
+
+/// Failures of identity.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No credential source had anything to offer.
+    #[error("no credentials are configured")]
+    NothingConfigured,
+    /// The identity service refused the credentials.
+    #[error("the identity service refused the credentials: {message}")]
+    Refused {
+        /// What the service said.
+        message: String,
+        /// Its request id, when it sent one.
+        request_id: Option<String>,
+    },
+    /// The identity service answered something else than the documented document.
+    #[error("the identity service sent an answer that cannot be read: {0}")]
+    Unexpected(String),
+    /// No project, or several, belong to the region.
+    #[error("{found} projects are named [{region}]; one was expected")]
+    Project {
+        /// Region whose project was looked up.
+        region: String,
+        /// How many the service listed.
+        found: usize,
+    },
+    /// A request header or URL that cannot be signed.
+    #[error("the request cannot be signed: {0}")]
+    Unsignable(String),
+    /// Below: no connection, time-out, TLS.
+    #[error(transparent)]
+    Http(#[from] http::Error),
+}

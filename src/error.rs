@@ -1,0 +1,180 @@
+//! The one error a user sees: what kind it is, what to do next, and which exit code it gives.
+//!
+//! Each module below has typed errors of its own; this file alone classifies them (`From<…>`) and chooses hints.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What class an error belongs to; decides the exit code and is printed as `kind` in machine formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The command line is wrong.
+    Usage,
+    /// A configuration or job file is wrong.
+    Config,
+    /// Not authenticated.
+    Auth,
+    /// Authenticated, but not allowed.
+    Forbidden,
+    /// The named thing does not exist.
+    NotFound,
+    /// The thing is in a state, or exists already, that rules the operation out.
+    Conflict,
+    /// A quota or limit is used up.
+    Quota,
+    /// The service asks for fewer requests.
+    Throttled,
+    /// No usable connection to a service.
+    Network,
+    /// The service answered with a failure of its own.
+    Service,
+    /// Something on this machine: files, disk, processes.
+    Local,
+    /// Some items failed, the rest was carried out.
+    Partial,
+    /// Waited longer than allowed.
+    Timeout,
+    /// The remote job ended in failure.
+    JobFailed,
+    /// The remote job was stopped.
+    JobStopped,
+    /// Interrupted by the user.
+    Interrupted,
+    /// The reader of our output went away; ends the program quietly.
+    BrokenPipe,
+    /// The service or this build does not support it.
+    Unsupported,
+    /// A defect of ours.
+    Internal,
+}
+
+impl Kind {
+    /// Every kind, for the help page and tests.
+    pub const ALL: [Self; 19] = [
+        Self::Usage,
+        Self::Config,
+        Self::Auth,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::Quota,
+        Self::Throttled,
+        Self::Network,
+        Self::Service,
+        Self::Local,
+        Self::Partial,
+        Self::Timeout,
+        Self::JobFailed,
+        Self::JobStopped,
+        Self::Interrupted,
+        Self::BrokenPipe,
+        Self::Unsupported,
+        Self::Internal,
+    ];
+
+    /// The word printed in machine formats.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Config => "config",
+            Self::Auth => "auth",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Quota => "quota",
+            Self::Throttled => "throttled",
+            Self::Network => "network",
+            Self::Service => "service",
+            Self::Local => "local",
+            Self::Partial => "partial",
+            Self::Timeout => "timeout",
+            Self::JobFailed => "job_failed",
+            Self::JobStopped => "job_stopped",
+            Self::Interrupted => "interrupted",
+            Self::BrokenPipe => "broken_pipe",
+            Self::Unsupported => "unsupported",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The process's exit code. The table is part of the product's contract (`ma-cli help exit-codes`).
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::BrokenPipe => 0,
+            Self::Config
+            | Self::Conflict
+            | Self::Quota
+            | Self::Throttled
+            | Self::Network
+            | Self::Service
+            | Self::Local
+            | Self::Unsupported
+            | Self::Internal => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::Auth | Self::Forbidden => 4,
+            Self::NotFound => 5,
+            Self::Timeout => 6,
+            Self::JobFailed => 10,
+            Self::JobStopped => 11,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// An error ready to be shown: message, causes, hints.
+#[derive(Debug)]
+pub struct Error {
+    /// Class of the error.
+    pub kind: Kind,
+    /// What failed, on what.
+    pub message: String,
+    /// Error code of the service, such as `ModelArts.2772`.
+    pub code: Option<String>,
+    /// Request id of the service's answer.
+    pub request_id: Option<String>,
+    /// What to do next, one sentence each.
+    pub hints: Vec<String>,
+    /// What caused it.
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of that kind with a message: what failed, on what.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), code: None, request_id: None, hints: Vec::new(), source: None }
+    }
+
+    /// Adds a hint: the next thing to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the cause, shown below the message.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Puts what was being done in front of the message; the kind stays.
+    #[must_use]
+    pub fn context(mut self, doing: &str) -> Self {
+        self.message = format!("{doing}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

@@ -1,0 +1,1 @@
+//! The connector under the object store's client: TCP, proxy tunnel, TLS.

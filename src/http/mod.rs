@@ -1,0 +1,40 @@
+//! The shared HTTP stack: TLS, proxies, time limits, retries. Everything that leaves the process goes through here.
+
+pub mod connector;
+pub mod error;
+pub mod proxy;
+pub mod retry;
+pub mod tls;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use error::Error;
+
+/// How connections are made; one value for the whole run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// PEM file whose certificates are trusted in addition to the system's (`--ca-bundle`).
+    pub ca_bundle: Option<PathBuf>,
+    /// `false` only with `--no-verify-ssl`.
+    pub verify_tls: bool,
+    /// Proxy for https and http requests (`HTTPS_PROXY`, `HTTP_PROXY`), and hosts that are reached directly (`NO_PROXY`).
+    pub proxy: proxy::Options,
+    /// Value of the `User-Agent` header.
+    pub user_agent: String,
+    /// Limit for the TCP and TLS handshakes of one connection.
+    pub connect_timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            ca_bundle: None,
+            verify_tls: true,
+            proxy: proxy::Options::default(),
+            user_agent: concat!("ma-cli/", env!("CARGO_PKG_VERSION")).to_owned(),
+            // Ten seconds cover three SYN retransmissions (1 + 2 + 4 s) on a lossy line.
+            connect_timeout: Duration::from_secs(10),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The process environment, copied once at the start: the only place that reads it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+/// A snapshot of what surrounds the process. Tests build their own.
+#[derive(Clone, Debug, Default)]
+pub struct Env {
+    variables: BTreeMap<String, String>,
+    /// The working directory.
+    pub directory: PathBuf,
+    /// The user's home directory.
+    pub home: PathBuf,
+    /// Whether standard input is a terminal.
+    pub stdin_is_terminal: bool,
+    /// Whether standard output is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Whether standard error is a terminal.
+    pub stderr_is_terminal: bool,
+}
+
+impl Env {
+    /// Reads the environment of this process. Variables that are not UTF-8 are left out: no name or value of ours is.
+    pub fn from_process() -> Self {
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+        let home = variables.get("HOME").map_or_else(|| directory.clone(), PathBuf::from);
+        Self {
+            variables,
+            directory,
+            home,
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+        }
+    }
+
+    /// A snapshot for tests: these variables, no terminal.
+    pub fn for_tests(variables: &[(&str, &str)], home: &Path) -> Self {
+        Self {
+            variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            directory: home.to_owned(),
+            home: home.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// The value of a variable; one that is set but empty counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The folder of the tool's own files, `~/.modelarts`.
+    pub fn state_directory(&self) -> PathBuf {
+        self.home.join(".modelarts")
+    }
+}

@@ -1,0 +1,3 @@
+//! Where every setting comes from: flags, environment, profile, region table. Resolved once, each with its origin.
+
+pub mod env;
