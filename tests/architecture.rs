@@ -1,5 +1,6 @@
 //! The rules that keep the crate's shape: who may import whom, how long a file may be, what every command owes its user.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
