@@ -1,6 +1,6 @@
 //! `ma-cli platform start`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -29,17 +29,25 @@ pub(super) async fn run(ctx: &Ctx, args: StartArgs) -> Result<(), Error> {
         }
         return result;
     }
-    match status::settled(&data_dir, READY_WITHIN).await? {
-        Status::Running(record) => {
-            ctx.ui.ok(&format!("The platform is already running (pid {})", record.pid))?;
-            ctx.ui.emit(&Brief { record, data_dir })
-        }
-        _ => {
-            let record = launch(&args, &data_dir).await?;
+    if let Status::Running(record) = status::settled(&data_dir, READY_WITHIN).await? {
+        return already_running(ctx, record, data_dir);
+    }
+    match launch(&args, &data_dir).await {
+        Ok(record) => {
             ctx.ui.ok(&format!("The platform is ready (pid {}); use it with `-P local`", record.pid))?;
             ctx.ui.emit(&Brief { record, data_dir })
         }
+        // Somebody else may have been faster.
+        Err(error) => match status::settled(&data_dir, READY_WITHIN).await? {
+            Status::Running(record) => already_running(ctx, record, data_dir),
+            _ => Err(error),
+        },
     }
+}
+
+fn already_running(ctx: &Ctx, record: Record, data_dir: PathBuf) -> Result<(), Error> {
+    ctx.ui.ok(&format!("The platform is already running (pid {})", record.pid))?;
+    ctx.ui.emit(&Brief { record, data_dir })
 }
 
 /// Serves until the process is told to end.
@@ -55,13 +63,8 @@ async fn serve(ctx: &Ctx, args: &StartArgs, data_dir: &Path) -> Result<(), Error
     log::enable(&data_dir.join(files::LOG)).map_err(failure::explain)?;
     let executable = std::env::current_exe()
         .map_err(|error| Error::new(Kind::Local, "cannot find the path of this program").caused_by(error))?;
-    let options = Options {
-        data_dir: data_dir.to_owned(),
-        port: args.port,
-        obs_port: args.obs_port,
-        slots: args.slots,
-        executable,
-    };
+    let options =
+        Options { data_dir: data_dir.to_owned(), port: args.port, obs_port: args.obs_port, slots: args.slots, executable };
     let platform = Platform::start(options).await.map_err(failure::explain)?;
     if !args.detached {
         ctx.ui.ok(&format!("The platform is ready at {}; Ctrl-C stops it", platform.endpoint))?;
@@ -106,11 +109,7 @@ fn spawn(args: &StartArgs, data_dir: &Path, path: &Path) -> Result<Child, Error>
     let output = files::open_private(path).map_err(failure::explain)?;
     let mut command = Command::new(std::env::current_exe().map_err(local)?);
     command.args(["platform", "start", "--foreground", "--detached", "--data-dir"]).arg(data_dir);
-    let numbers = [
-        ("--port", args.port.map(u32::from)),
-        ("--obs-port", args.obs_port.map(u32::from)),
-        ("--slots", args.slots),
-    ];
+    let numbers = [("--port", args.port.map(u32::from)), ("--obs-port", args.obs_port.map(u32::from)), ("--slots", args.slots)];
     for (option, number) in numbers {
         if let Some(number) = number {
             command.arg(option).arg(number.to_string());

@@ -39,7 +39,8 @@ pub(super) async fn run(ctx: &Ctx, args: StopArgs) -> Result<(), Error> {
         Ok(result) => result.and_then(|()| ctx.ui.ok("The platform is stopped")),
         Err(_) => {
             let message = format!("the platform (pid {}) has not ended within {} seconds", record.pid, ENDED_WITHIN.as_secs());
-            Err(Error::new(Kind::Timeout, message).hint(format!("end it with `kill -9 {}`: nothing stored is lost", record.pid)))
+            Err(Error::new(Kind::Timeout, message)
+                .hint(format!("end it with `kill -9 {}`: nothing stored is lost", record.pid)))
         }
     }
 }
