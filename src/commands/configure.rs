@@ -147,7 +147,7 @@ fn places(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>, changes:
         }
         None if stored.contains_key("region") => {}
         None => {
-            ctx.ui.warn("no region is set; give one with --region or REGION_NAME before other commands can reach a service")
+            ctx.ui.warn("no region is set; give one with --region or REGION_NAME before other commands can reach a service");
         }
     }
     if let Some(project) = args.project_id.as_deref().or_else(|| ctx.env.get("PROJECT_ID")) {

@@ -11,7 +11,7 @@ use super::instance::Lock;
 /// was cut short can be carried out again.
 const OWNED: [&str; 11] = [
     "jobs",
-    "objects",
+    "obs",
     "platform.failure.json",
     "state.sqlite-wal",
     "state.sqlite-shm",
@@ -87,7 +87,7 @@ mod tests {
         std::fs::create_dir_all(data_dir.join("jobs/1/worker-0")).unwrap();
         std::fs::write(data_dir.join(files::INSTALLATION), "{}").unwrap();
         std::fs::write(data_dir.join("thesis.tex"), "mine").unwrap();
-        std::os::unix::fs::symlink(folder.path(), data_dir.join("objects")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), data_dir.join("obs")).unwrap();
         assert!(is_platform(&data_dir));
         let lock = Lock::take(&data_dir).unwrap();
         assert!(matches!(Reset::prepare(&data_dir), Err(Error::Running { .. })));
