@@ -5,6 +5,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use crate::settings;
+
 /// What class an error belongs to; decides the exit code and is printed as `kind` in machine formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -176,5 +178,29 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<settings::Error> for Error {
+    fn from(error: settings::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            settings::Error::File { source, .. } => Self::new(Kind::Local, message).caused_by(source),
+            settings::Error::Syntax { path, .. } | settings::Error::Value { path, .. } => {
+                Self::new(Kind::Config, message).hint(format!("correct [{}], or name another file with -C", path.display()))
+            }
+            settings::Error::NoProfile { name, known, .. } => {
+                let known =
+                    if known.is_empty() { "there is none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
+                Self::new(Kind::Config, message).hint(known).hint(format!("make it with: ma-cli configure -P {name}"))
+            }
+            settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
+            settings::Error::HalfCredential { missing, .. } => {
+                Self::new(Kind::Config, message).hint(format!("set {missing} too"))
+            }
+            settings::Error::NoEndpoint { .. } => {
+                Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
+            }
+        }
     }
 }

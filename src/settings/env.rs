@@ -23,6 +23,7 @@ pub struct Env {
 
 impl Env {
     /// Reads the environment of this process. Variables that are not UTF-8 are left out: no name or value of ours is.
+    #[expect(clippy::disallowed_methods, reason = "asks what the streams are, writes nothing")]
     pub fn from_process() -> Self {
         let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -57,5 +58,18 @@ impl Env {
     /// The folder of the tool's own files, `~/.modelarts`.
     pub fn state_directory(&self) -> PathBuf {
         self.home.join(".modelarts")
+    }
+
+    /// The profile file when neither `-C` nor `MA_CLI_CONFIG_FILE` names one.
+    pub fn profile_path(&self) -> PathBuf {
+        self.state_directory().join("ma-cli-profile.yaml")
+    }
+
+    /// The embedded platform's data directory: `MA_CLI_PLATFORM_DIR`, else `~/.modelarts/platform`.
+    pub fn platform_directory(&self) -> PathBuf {
+        match self.get("MA_CLI_PLATFORM_DIR") {
+            Some(path) => self.directory.join(path),
+            None => self.state_directory().join("platform"),
+        }
     }
 }
