@@ -1,13 +1,15 @@
 //! What a command is given: environment, settings, output, and clients made on first use.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::api::Api;
+use crate::auth::{self, Authenticator, CredentialSource};
 use crate::error::{Error, Kind};
 use crate::http;
 use crate::settings::env::Env;
-use crate::settings::{Flags, Settings};
+use crate::settings::{Flags, Identity, Service, Settings};
 use crate::ui::Ui;
 
 /// The surroundings of one command.
@@ -19,13 +21,23 @@ pub struct Ctx {
     pub ui: Ui,
     flags: Flags,
     settings: OnceLock<Settings>,
+    client: OnceLock<http::Client>,
+    authenticator: OnceLock<Authenticator>,
     cancel: OnceLock<CancellationToken>,
 }
 
 impl Ctx {
     /// Nothing is read or connected yet.
     pub fn new(env: Env, ui: Ui, flags: Flags) -> Self {
-        Self { env, ui, flags, settings: OnceLock::new(), cancel: OnceLock::new() }
+        Self {
+            env,
+            ui,
+            flags,
+            settings: OnceLock::new(),
+            client: OnceLock::new(),
+            authenticator: OnceLock::new(),
+            cancel: OnceLock::new(),
+        }
     }
 
     /// What the command line said about settings; for `configure`, which writes rather than resolves them.
@@ -68,6 +80,99 @@ impl Ctx {
             },
             ..http::Options::default()
         })
+    }
+
+    /// The HTTP client of the control planes.
+    ///
+    /// # Errors
+    /// As [`Ctx::settings`].
+    pub fn http_client(&self) -> Result<&http::Client, Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = self.http_options()?;
+        Ok(self.client.get_or_init(|| http::Client::new(options)))
+    }
+
+    /// How requests to the control planes are authenticated.
+    ///
+    /// # Errors
+    /// Nothing is configured ([`Kind::Auth`]); as [`Ctx::settings`].
+    pub fn authenticator(&self) -> Result<&Authenticator, Error> {
+        if let Some(authenticator) = self.authenticator.get() {
+            return Ok(authenticator);
+        }
+        let authenticator = self.build_authenticator()?;
+        Ok(self.authenticator.get_or_init(|| authenticator))
+    }
+
+    /// The access keys that requests to the object store are signed with; temporary ones for those who log in with a password.
+    ///
+    /// # Errors
+    /// As [`Ctx::authenticator`].
+    pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+        Ok(match self.authenticator()? {
+            Authenticator::Keys { credentials, .. } => Arc::clone(credentials),
+            Authenticator::Token(tokens) => {
+                Arc::new(auth::TemporaryKeys::new(self.http_client()?.clone(), Arc::clone(tokens), self.cache()))
+            }
+        })
+    }
+
+    /// The control plane of ModelArts.
+    ///
+    /// # Errors
+    /// As [`Ctx::authenticator`]; no endpoint is known.
+    pub fn modelarts(&self) -> Result<Api, Error> {
+        let endpoint = &self.settings()?.endpoint(Service::ModelArts)?.value;
+        Ok(Api::new(endpoint, self.http_client()?.clone(), self.authenticator()?.clone()))
+    }
+
+    fn build_authenticator(&self) -> Result<Authenticator, Error> {
+        let settings = self.settings()?;
+        let identity = settings.identity.as_ref().ok_or(auth::Error::NothingConfigured)?;
+        let project_id = settings.project_id.as_ref().map(|id| id.value.clone());
+        let region = settings.region.as_ref().map(|region| region.value.clone());
+        let no_region =
+            || Error::new(Kind::Config, "no region is configured").hint("set one with: ma-cli configure --region REGION");
+        let client = self.http_client()?.clone();
+        let iam = || settings.endpoint(Service::Iam).map(|endpoint| endpoint.value.clone());
+        match &identity.value {
+            Identity::Keys { access_key, secret_key, security_token } => {
+                let credentials: Arc<dyn CredentialSource> = Arc::new(auth::StaticCredential::new(auth::Credential {
+                    access_key: access_key.clone(),
+                    secret_key: secret_key.clone(),
+                    security_token: security_token.clone(),
+                    expires_at: None,
+                }));
+                let project = match project_id {
+                    Some(id) => auth::Project::Known(id),
+                    None => auth::Project::Lookup(Arc::new(auth::ProjectLookup::new(
+                        client,
+                        iam()?,
+                        region.ok_or_else(no_region)?,
+                        Arc::clone(&credentials),
+                        self.cache(),
+                    ))),
+                };
+                Ok(Authenticator::Keys { credentials, project })
+            }
+            Identity::Password { account, username, password } => {
+                let login = auth::Login {
+                    endpoint: iam()?,
+                    account: Some(account.clone()),
+                    username: username.clone(),
+                    password: password.clone(),
+                    region: region.ok_or_else(no_region)?,
+                    project_id,
+                };
+                Ok(Authenticator::Token(Arc::new(auth::TokenSource::new(client, login, self.cache()))))
+            }
+        }
+    }
+
+    fn cache(&self) -> auth::Cache {
+        auth::Cache::new(self.env.state_directory().join("cache"))
     }
 
     /// Cancelled by the first Ctrl-C, after which the command has to come to an end; the second one ends the process at once.

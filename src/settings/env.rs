@@ -19,6 +19,8 @@ pub struct Env {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// How far local time is from UTC, when the system says. It can only be asked while the process has a single thread.
+    pub local_offset: Option<time::UtcOffset>,
 }
 
 impl Env {
@@ -37,6 +39,7 @@ impl Env {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            local_offset: time::UtcOffset::current_local_offset().ok(),
         }
     }
 
