@@ -1,5 +1,7 @@
 //! The platform's door and its IAM, over HTTP: what is admitted, what is refused and in which words.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

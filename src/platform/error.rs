@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::state;
+use super::{obs, state};
 
 /// Failures of starting, stopping and serving.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,9 @@ pub enum Error {
     /// The state file.
     #[error("the platform's state cannot be read or written")]
     State(#[from] state::Error),
+    /// The object store.
+    #[error("the object store cannot be opened")]
+    Objects(#[from] obs::Error),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),

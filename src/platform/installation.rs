@@ -19,7 +19,8 @@ const MOST_ATTEMPTS: usize = 32;
 
 /// The kept choices of one data directory.
 #[derive(Clone, Debug)]
-pub(crate) struct Installation {
+pub struct Installation {
+    /// The account of the first start.
     pub account: Account,
     port: Option<u16>,
     obs_port: Option<u16>,
@@ -32,14 +33,24 @@ impl Installation {
     /// # Errors
     /// The file cannot be read, or is damaged: a new account would orphan everything that is stored.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+        if let Some(installation) = Self::read(data_dir)? {
+            return Ok(installation);
+        }
+        let path = data_dir.join(files::INSTALLATION);
+        let installation = Self { account: Account::random()?, port: None, obs_port: None, path };
+        installation.save()?;
+        Ok(installation)
+    }
+
+    /// Reads the choices of earlier starts; `None` when there was none.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is damaged.
+    pub fn read(data_dir: &Path) -> Result<Option<Self>, Error> {
         let path = data_dir.join(files::INSTALLATION);
         let text = match std::fs::read(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let installation = Self { account: Account::random()?, port: None, obs_port: None, path };
-                installation.save()?;
-                return Ok(installation);
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::file("read", &path)(error)),
         };
         let damaged = |problem: String| Error::Damaged { path: path.clone(), problem };
@@ -47,7 +58,8 @@ impl Installation {
         let account = Account::from_document(&document["account"])
             .ok_or_else(|| damaged("a field of the account is missing".to_owned()))?;
         let port = |name: &str| document[name].as_u64().and_then(|port| u16::try_from(port).ok());
-        Ok(Self { account, port: port("port"), obs_port: port("obs_port"), path })
+        let (port, obs_port) = (port("port"), port("obs_port"));
+        Ok(Some(Self { account, port, obs_port, path }))
     }
 
     /// Listens on both ports and remembers them.

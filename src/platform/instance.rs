@@ -58,9 +58,16 @@ pub fn status(data_dir: &Path) -> Result<Status, Error> {
     if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
         return Ok(Status::Stopped);
     }
-    let record = std::fs::read(data_dir.join(files::RECORD)).ok();
-    let record = record.and_then(|text| serde_json::from_slice::<Record>(&text).ok());
-    Ok(record.filter(Record::is_alive).map_or(Status::Busy, Status::Running))
+    Ok(read(data_dir).filter(Record::is_alive).map_or(Status::Busy, Status::Running))
+}
+
+/// The record of the process `pid`, once it has written it.
+pub fn announced(data_dir: &Path, pid: u32) -> Option<Record> {
+    read(data_dir).filter(|record| record.pid == pid && record.is_alive())
+}
+
+fn read(data_dir: &Path) -> Option<Record> {
+    serde_json::from_slice(&std::fs::read(data_dir.join(files::RECORD)).ok()?).ok()
 }
 
 impl Record {

@@ -15,12 +15,14 @@ use super::identity::routes::Endpoints;
 use super::identity::{Account, Identity};
 use super::installation::Installation;
 use super::instance::Lock;
+use super::obs::{KeyRing, ObjectStore};
 use super::options::Options;
 use super::state::State;
 use super::{files, profile, router};
 
-/// How long requests that are under way may take to end when the platform is stopped.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long requests that are under way may take to end when the platform is stopped; a little longer than the object store
+/// waits for its own.
+const DRAIN: Duration = Duration::from_secs(12);
 
 /// The embedded platform.
 #[derive(Clone, Copy, Debug)]
@@ -62,9 +64,11 @@ impl Platform {
         let shutdown = CancellationToken::new();
         let slots = options.slots();
         let endpoints = Endpoints { control: endpoint.clone(), obs: obs_endpoint.clone() };
+        let keys: Arc<dyn KeyRing> = Arc::<Identity>::clone(&identity);
+        let objects = Arc::new(ObjectStore::open(&data_dir, Arc::clone(&state), keys, &account.region)?);
         let router = router::router(identity, endpoints, Router::new());
-        let servers = vec![tokio::spawn(serve(control, router, shutdown.clone()))];
-        drop(store);
+        let servers =
+            vec![tokio::spawn(serve(control, router, shutdown.clone())), tokio::spawn(objects.serve(store, shutdown.clone()))];
         profile::write(&data_dir, &account, &endpoint, &obs_endpoint)?;
         lock.announce(&endpoint, &obs_endpoint, slots)?;
         tracing::info!(endpoint, obs_endpoint, slots, "ready");

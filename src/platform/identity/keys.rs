@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime, PrimitiveDateTime, macros::format_descripti
 
 use crate::auth::{Credential, Secret};
 use crate::platform::error::Error;
+use crate::platform::obs::{AccessKey, KeyRing};
 use crate::platform::state;
 
 use super::{Identity, Refusal, account, milliseconds, timestamp};
@@ -95,6 +96,16 @@ impl Identity {
             state::put(transaction, KIND, &credential.access_key, milliseconds(now), &document)
         })?;
         Ok(credential)
+    }
+}
+
+impl KeyRing for Identity {
+    fn find(&self, access_key: &str) -> Option<AccessKey> {
+        let key = self.find_key(access_key).unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the keys cannot be read");
+            None
+        })?;
+        Some(AccessKey { secret_key: key.secret_key, security_token: key.security_token, expires_at: key.expires_at })
     }
 }
 
