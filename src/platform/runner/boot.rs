@@ -168,7 +168,8 @@ mod tests {
 
     fn build(plan: &JobPlan, index: u32) -> Vec<String> {
         let task = Task { role: "worker", index };
-        let meeting = Meeting { port: 5, ps_hosts: vec!["p:1".into(), "q:2".into()], worker_hosts: vec!["r:3".into(), "s:4".into()] };
+        let meeting =
+            Meeting { port: 5, ps_hosts: vec!["p:1".into(), "q:2".into()], worker_hosts: vec!["r:3".into(), "s:4".into()] };
         let layout = Layout::new(Path::new("/j"), plan, &task);
         let channels = [(&plan.inputs[0], "/in".to_owned()), (&plan.outputs[0], "/out".to_owned())];
         let programs = Programs { python: "python3".into(), mpirun: "mpirun".into() };

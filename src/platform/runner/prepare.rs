@@ -146,12 +146,7 @@ impl Preparation<'_> {
     }
 
     /// Puts `python` and `python3` on the search path: the names that commands written for the cloud's images use.
-    fn wrap_python(
-        &self,
-        layout: &Layout,
-        python: &str,
-        variables: &mut BTreeMap<String, String>,
-    ) -> Result<(), Error> {
+    fn wrap_python(&self, layout: &Layout, python: &str, variables: &mut BTreeMap<String, String>) -> Result<(), Error> {
         let folder = layout.folder().join("bin");
         fs::create_dir_all(&folder).map_err(Error::local("cannot create", &folder))?;
         for name in ["python", "python3"] {
@@ -222,7 +217,10 @@ fn check_limits(from: &ObsPlace, listed: &[Listed]) -> Result<(), Error> {
     }
     if entries.len() > CODE_ENTRIES {
         let count = entries.len();
-        return Err(Error::CodeLimit(format!("{} holds {count} files and folders; at most {CODE_ENTRIES} are allowed", from.url())));
+        return Err(Error::CodeLimit(format!(
+            "{} holds {count} files and folders; at most {CODE_ENTRIES} are allowed",
+            from.url()
+        )));
     }
     Ok(())
 }
