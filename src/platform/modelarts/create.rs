@@ -90,7 +90,8 @@ fn metadata(metadata: &Metadata, origin: &Origin<'_>) -> Result<Value, ApiError>
         "user_name": origin.user_name,
     });
     if let Some(annotations) = &metadata.annotations {
-        document["annotations"] = annotations.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect::<Map<_, _>>().into();
+        document["annotations"] =
+            annotations.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect::<Map<_, _>>().into();
     }
     Ok(document)
 }
@@ -178,7 +179,8 @@ fn boots(
             Err(ApiError::bad("ModelArts.2780", "AI engine(id:) not found: a boot_file needs an engine."))
         }
         (Some(boot), _) => {
-            let code = code.ok_or_else(|| ApiError::bad("ModelArts.2757", "code directory path error: a boot_file needs a code_dir."))?;
+            let code = code
+                .ok_or_else(|| ApiError::bad("ModelArts.2757", "code directory path error: a boot_file needs a code_dir."))?;
             boot_relative(&code, boot).map(|_| ())
         }
     }
@@ -322,7 +324,10 @@ fn is_name(name: &str) -> bool {
 fn place(name: &str, url: &str) -> Result<(), ApiError> {
     match ObsPlace::parse(url) {
         Some(_) => Ok(()),
-        None => Err(ApiError::bad("ModelArts.2791", format!("Invalid obs path: {url}, reason: {name} is /bucket/key or obs://bucket/key."))),
+        None => Err(ApiError::bad(
+            "ModelArts.2791",
+            format!("Invalid obs path: {url}, reason: {name} is /bucket/key or obs://bucket/key."),
+        )),
     }
 }
 

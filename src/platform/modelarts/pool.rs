@@ -40,10 +40,7 @@ pub(crate) struct Wanted {
 }
 
 /// `GET /v2/{project_id}/pools`.
-pub(crate) async fn list(
-    State(training): State<Arc<Training>>,
-    Query(wanted): Query<Wanted>,
-) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn list(State(training): State<Arc<Training>>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, ApiError> {
     let items = match wanted.status.as_deref().unwrap_or_default() {
         "" | "created" => vec![document(&training)?],
         "failed" | "creating" => Vec::new(),

@@ -157,11 +157,7 @@ pub(crate) fn change<E: From<ApiError> + From<state::Error>>(
 }
 
 /// Deletes a job with its events; `allowed` decides by the document.
-pub(crate) fn delete(
-    state: &State,
-    id: &str,
-    allowed: impl FnOnce(&Value) -> Result<(), ApiError>,
-) -> Result<(), ApiError> {
+pub(crate) fn delete(state: &State, id: &str, allowed: impl FnOnce(&Value) -> Result<(), ApiError>) -> Result<(), ApiError> {
     state.write(|transaction| {
         let job = state::get(transaction, JOB, id)?.ok_or_else(|| ApiError::no_job(id))?;
         allowed(&job)?;
@@ -246,7 +242,8 @@ mod tests {
         .unwrap();
         add_once(&state, "1", &Event::info("running"));
         let told = events(&state, "1").unwrap();
-        let texts: Vec<_> = told.iter().map(|event| (event["message"].as_str().unwrap(), event["source"].as_str().unwrap())).collect();
+        let texts: Vec<_> =
+            told.iter().map(|event| (event["message"].as_str().unwrap(), event["source"].as_str().unwrap())).collect();
         assert_eq!(texts, [("created", "Job"), ("running", "Job"), ("[worker-0] odd", "Task")]);
         delete(&state, "1", |_| Ok(())).unwrap();
         assert!(events(&state, "1").unwrap().is_empty());

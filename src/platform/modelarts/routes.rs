@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use crate::platform::modelarts::{Training, engine, event, flavor, pool, search, task, training_job};
 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
-pub const LINKS: &str = "/platform/logs/";
+pub(crate) const LINKS: &str = "/platform/logs/";
 
 /// All routes of the service. The caller has authenticated the requests, but for those below [`LINKS`].
 pub fn routes(training: Arc<Training>) -> Router {

@@ -120,7 +120,10 @@ fn operator(filter: &Filter) -> Result<Operator, ApiError> {
         "not" => Ok(Operator::Not),
         "like" => Ok(Operator::Like),
         "between" if filter.value.len() == 2 && filter.value.iter().all(number) => Ok(Operator::Between),
-        "between" => Err(ApiError::bad("ModelArts.2809", format!("Unsupported condition value ({}): between takes two numbers.", filter.value.join(",")))),
+        "between" => Err(ApiError::bad(
+            "ModelArts.2809",
+            format!("Unsupported condition value ({}): between takes two numbers.", filter.value.join(",")),
+        )),
         other => Err(ApiError::bad("ModelArts.2808", format!("Unsupported condition operator ({other})."))),
     }
 }
@@ -183,7 +186,11 @@ mod tests {
         ] {
             let value: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
             let filter = Filter { key: name.into(), operator: kind.into(), value: value.clone() };
-            assert_eq!(matches(&job, key(name).unwrap(), operator(&filter).unwrap(), &value), expected, "{name} {kind} {values:?}");
+            assert_eq!(
+                matches(&job, key(name).unwrap(), operator(&filter).unwrap(), &value),
+                expected,
+                "{name} {kind} {values:?}"
+            );
         }
         assert_eq!(key("colour").unwrap_err().code, "ModelArts.2807");
         let odd = |operator: &str| Filter { key: "name".into(), operator: operator.into(), value: vec!["x".into()] };

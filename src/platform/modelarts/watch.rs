@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::platform::modelarts::Training;
-use crate::platform::modelarts::record::{self, Event, Phase};
+use crate::platform::modelarts::record::{self, Event};
 use crate::platform::modelarts::schedule;
 use crate::platform::runner::keep::Keeper;
 use crate::platform::runner::layout::task_folder;
@@ -68,7 +68,11 @@ impl Ended {
 
     /// What a stopped job's last event says.
     pub(super) fn stopped_by(&self) -> &'static str {
-        if self.over { "Training job was stopped: its maximum running duration is over." } else { "Training job was stopped manually." }
+        if self.over {
+            "Training job was stopped: its maximum running duration is over."
+        } else {
+            "Training job was stopped manually."
+        }
     }
 
     /// `status.task_statuses` of the API.
@@ -104,7 +108,9 @@ pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop
             () = keeping => (Vec::new(), false),
         }
     };
-    let tell = |task: &Task, message: String| record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
+    let tell = |task: &Task, message: String| {
+        record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())))
+    };
     let kept = keeper.outputs(&tell).await;
     let mut ended = Ended { tasks, lost: None, over };
     if let Err(error) = kept {
@@ -185,7 +191,10 @@ impl<'a> Watcher<'a> {
                 let stage = finish.stage.as_str();
                 let message = match (stage, finish.message) {
                     (TRAINING, message) => message,
-                    (stage, message) => format!("its preparation ({stage}) failed, see its log{}{message}", if message.is_empty() { "" } else { ": " }),
+                    (stage, message) => format!(
+                        "its preparation ({stage}) failed, see its log{}{message}",
+                        if message.is_empty() { "" } else { ": " }
+                    ),
                 };
                 self.end(task, finish.exit_code, finish.at, message);
             }
@@ -198,7 +207,12 @@ impl<'a> Watcher<'a> {
                 if let Some(process) = status.process {
                     process.signal_group(Signal::KILL);
                 }
-                self.end(task, -1, now(), "its supervisor ended without recording a result; it was killed, or the machine was".into());
+                self.end(
+                    task,
+                    -1,
+                    now(),
+                    "its supervisor ended without recording a result; it was killed, or the machine was".into(),
+                );
             }
             Ok(Observed::NotStarted) if self.ending.is_some() && !self.spawned.contains_key(&id) => {
                 self.end(task, -1, now(), "it was not started".into());
