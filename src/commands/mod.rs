@@ -3,6 +3,8 @@
 pub mod auto_completion;
 pub mod configure;
 pub mod help;
+pub mod obs;
+pub mod obs_copy;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -14,6 +16,11 @@ pub enum Command {
     Configure(configure::ConfigureArgs),
     /// Print the line that turns on completion in your shell
     AutoCompletion(auto_completion::AutoCompletionArgs),
+    /// Copy files and folders between this machine and OBS
+    ObsCopy(obs_copy::ObsCopyArgs),
+    /// Look into buckets, make and delete what is in them
+    #[command(subcommand)]
+    Obs(obs::ObsCommand),
     /// Show help for a command or a topic
     Help(help::HelpArgs),
 }
@@ -26,6 +33,8 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
     match command {
         Command::Configure(args) => configure::run(ctx, args),
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
+        Command::ObsCopy(args) => obs_copy::run(ctx, args).await,
+        Command::Obs(command) => obs::run(ctx, command).await,
         Command::Help(args) => help::run(ctx, &args),
     }
 }
