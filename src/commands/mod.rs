@@ -4,6 +4,8 @@ pub mod auto_completion;
 pub mod configure;
 pub mod help;
 pub mod platform;
+pub mod obs;
+pub mod obs_copy;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -18,6 +20,11 @@ pub enum Command {
     /// Run ModelArts, OBS and IAM on this machine
     #[command(subcommand)]
     Platform(platform::PlatformCommand),
+    /// Copy files and folders between this machine and OBS
+    ObsCopy(obs_copy::ObsCopyArgs),
+    /// Look into buckets, make and delete what is in them
+    #[command(subcommand)]
+    Obs(obs::ObsCommand),
     /// Show help for a command or a topic
     Help(help::HelpArgs),
 }
@@ -31,6 +38,8 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
         Command::Configure(args) => configure::run(ctx, args),
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
         Command::Platform(command) => platform::run(ctx, command).await,
+        Command::ObsCopy(args) => obs_copy::run(ctx, args).await,
+        Command::Obs(command) => obs::run(ctx, command).await,
         Command::Help(args) => help::run(ctx, &args),
     }
 }
