@@ -55,8 +55,14 @@ pub fn script(shell: Shell) -> &'static str {
 /// The answer to a call-back: one record a candidate, in the form the shell's script reads.
 pub fn answer(shell: Shell, comp_words: &str, comp_cword: &str) -> String {
     let (words, current) = match shell {
-        // Fish hands over the words before the cursor and the current word apart.
-        Shell::Fish => (split_words(comp_words), comp_cword.to_owned()),
+        // Fish hands over the line up to the cursor and, apart, the current word, with which that line ends unless it is empty.
+        Shell::Fish => {
+            let mut words = split_words(comp_words);
+            if !comp_cword.is_empty() && words.last().is_some_and(|last| last == comp_cword) {
+                words.pop();
+            }
+            (words, comp_cword.to_owned())
+        }
         Shell::Bash | Shell::Zsh => {
             let mut words = split_words(comp_words);
             let index = comp_cword.parse::<usize>().unwrap_or(0);
@@ -262,7 +268,7 @@ mod tests {
         assert_eq!(options, "plain,--account\nplain,--access-key\n");
         let short = answer(Shell::Bash, "ma-cli configure -a", "2");
         assert_eq!(short, "plain,-auth\nplain,-a\nplain,-ak\n");
-        assert_eq!(answer(Shell::Fish, "ma-cli configure -auth", "p"), "plain,PWD\n");
+        assert_eq!(answer(Shell::Fish, "ma-cli configure -auth p", "p"), "plain,PWD\n");
         assert_eq!(answer(Shell::Bash, "ma-cli configure --auth=A", "2"), "plain,--auth=AKSK\n");
         assert_eq!(answer(Shell::Zsh, "ma-cli auto-completion F", "2"), "plain\nFish\n_\n");
         assert_eq!(answer(Shell::Bash, "ma-cli -C ./x", "2"), "file,./x\n");

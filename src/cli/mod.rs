@@ -3,6 +3,7 @@
 pub mod argv;
 pub mod complete;
 pub mod help;
+pub mod man;
 pub mod usage;
 
 use std::ffi::OsString;

@@ -3,6 +3,7 @@
 pub mod auto_completion;
 pub mod configure;
 pub mod help;
+pub mod platform;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -14,6 +15,9 @@ pub enum Command {
     Configure(configure::ConfigureArgs),
     /// Print the line that turns on completion in your shell
     AutoCompletion(auto_completion::AutoCompletionArgs),
+    /// Run ModelArts, OBS and IAM on this machine
+    #[command(subcommand)]
+    Platform(platform::PlatformCommand),
     /// Show help for a command or a topic
     Help(help::HelpArgs),
 }
@@ -26,6 +30,7 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
     match command {
         Command::Configure(args) => configure::run(ctx, args),
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
+        Command::Platform(command) => platform::run(ctx, command).await,
         Command::Help(args) => help::run(ctx, &args),
     }
 }

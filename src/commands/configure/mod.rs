@@ -1,10 +1,12 @@
 //! `ma-cli configure`: stores credentials and region in a profile. Makes no network call.
 
+mod questions;
+
 use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use crate::auth::secret::{MASK, Secret};
+use crate::auth::secret::Secret;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::profile::{self, ProfileFile};
@@ -68,8 +70,8 @@ pub fn run(ctx: &Ctx, args: ConfigureArgs) -> Result<(), Error> {
     let file = ProfileFile::read(&path)?;
     let stored = file.get(&name).cloned().unwrap_or_default();
     let mut changes = match args.auth.to_ascii_uppercase().as_str() {
-        "AKSK" => keys(ctx, &args, &stored)?,
-        "PWD" => password(ctx, &args, &stored)?,
+        "AKSK" => questions::keys(ctx, &args, &stored)?,
+        "PWD" => questions::password(ctx, &args, &stored)?,
         _ => {
             return Err(Error::new(Kind::Unsupported, "authentication by ROMA is not supported")
                 .hint("use --auth PWD (user name and password) or --auth AKSK (access key)"));
@@ -78,54 +80,6 @@ pub fn run(ctx: &Ctx, args: ConfigureArgs) -> Result<(), Error> {
     places(ctx, &args, &stored, &mut changes)?;
     profile::update(&path, &name, changes)?;
     ctx.ui.ok(&format!("Successfully saved profile [{name}] to [{}]", path.display()))
-}
-
-/// Access key and secret key; Enter keeps a stored one.
-fn keys(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
-    if args.secret_key.is_some() {
-        warn_visible(ctx, "--secret-key");
-    }
-    let access_key = match &args.access_key {
-        Some(key) => Secret::from(key.as_str()),
-        None => ask(ctx, "access key", "--access-key", stored.get("access_key"))?,
-    };
-    let secret_key = match &args.secret_key {
-        Some(key) => key.clone(),
-        None => ask(ctx, "secret key", "--secret-key", stored.get("secret_key"))?,
-    };
-    Ok(Map::from_iter([
-        ("auth".to_owned(), Value::from("AKSK")),
-        ("access_key".to_owned(), Value::from(access_key.expose())),
-        ("secret_key".to_owned(), Value::from(secret_key.expose())),
-    ]))
-}
-
-/// Account, user name and password.
-fn password(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
-    if args.password.is_some() {
-        warn_visible(ctx, "--password");
-    }
-    let account = match &args.account {
-        Some(account) => Some(account.clone()),
-        None => ctx.ui.ask_optional("account")?,
-    };
-    let username = match &args.username {
-        Some(username) => username.clone(),
-        None => ctx.ui.ask("username", "--username")?,
-    };
-    let password = match &args.password {
-        Some(password) => password.clone(),
-        None => ask(ctx, "password", "--password", stored.get("password"))?,
-    };
-    if username.is_empty() {
-        return Err(Error::new(Kind::Usage, "the user name is empty").hint("give --username"));
-    }
-    Ok(Map::from_iter([
-        ("auth".to_owned(), Value::from("PWD")),
-        ("account".to_owned(), account.map_or(Value::Null, Value::from)),
-        ("username".to_owned(), Value::from(username)),
-        ("password".to_owned(), Value::from(password.expose())),
-    ]))
 }
 
 /// Region, project and region file.
@@ -147,7 +101,7 @@ fn places(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>, changes:
         }
         None if stored.contains_key("region") => {}
         None => {
-            ctx.ui.warn("no region is set; give one with --region or REGION_NAME before other commands can reach a service")
+            ctx.ui.warn("no region is set; give one with --region or REGION_NAME before other commands can reach a service");
         }
     }
     if let Some(project) = args.project_id.as_deref().or_else(|| ctx.env.get("PROJECT_ID")) {
@@ -157,23 +111,4 @@ fn places(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>, changes:
         changes.insert("project_id".to_owned(), Value::Null);
     }
     Ok(())
-}
-
-/// Asks for a secret; where one is stored, `[***]` says so and Enter keeps it.
-fn ask(ctx: &Ctx, question: &str, option: &str, stored: Option<&Value>) -> Result<Secret, Error> {
-    let stored = stored.and_then(Value::as_str).filter(|value| !value.is_empty());
-    let question = if stored.is_some() { format!("{question} [{MASK}]") } else { question.to_owned() };
-    let answer = ctx.ui.ask_secret(&question, option)?;
-    match (answer.is_empty(), stored) {
-        (false, _) => Ok(answer),
-        (true, Some(stored)) => Ok(Secret::from(stored)),
-        (true, None) => {
-            Err(Error::new(Kind::Usage, format!("the {} is empty", option.trim_start_matches('-').replace('-', " ")))
-                .hint(format!("give {option}")))
-        }
-    }
-}
-
-fn warn_visible(ctx: &Ctx, option: &str) {
-    ctx.ui.warn(&format!("a secret given as {option} can be seen in the process list and the shell's history"));
 }

@@ -1,0 +1,343 @@
+//! Lists of objects, parts and uploads.
+
+use std::ops::ControlFlow;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rusqlite::Connection;
+use s3s::dto::{
+    CommonPrefix, ETag, EncodingType, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput,
+    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, MultipartUpload,
+    ObjectStorageClass, Owner, Part, StorageClass,
+};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+use super::acl::{OWNER, owner};
+use super::content::set_sums;
+use super::error::Failure;
+use super::index::{self, Summary};
+use super::multipart;
+use super::objects::timestamp;
+use super::store::Store;
+use super::upload_index;
+
+/// Most entries of a page.
+const MOST_KEYS: i32 = 1000;
+
+/// What a page of a list shows.
+#[derive(Debug, Default, PartialEq)]
+struct Page {
+    objects: Vec<(String, Summary)>,
+    prefixes: Vec<String>,
+    /// The last key or prefix shown, if there is more to come.
+    next: Option<String>,
+}
+
+pub(super) fn objects(store: &Store, request: S3Request<ListObjectsInput>) -> S3Result<S3Response<ListObjectsOutput>> {
+    let input = request.input;
+    store.bucket(&input.bucket)?;
+    let encode = Encoder::new(input.encoding_type.as_ref())?;
+    let max_keys = limit(input.max_keys)?;
+    let prefix = input.prefix.unwrap_or_default();
+    let marker = input.marker.unwrap_or_default();
+    let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
+    let page = page(store, &input.bucket, &prefix, delimiter.as_deref(), &marker, max_keys)?;
+    Ok(S3Response::new(ListObjectsOutput {
+        name: Some(input.bucket),
+        max_keys: Some(max_keys),
+        is_truncated: Some(page.next.is_some()),
+        next_marker: page.next.as_deref().map(|next| encode.text(next)),
+        contents: Some(page.objects.into_iter().map(|(key, summary)| entry(&encode, &key, summary, true)).collect()),
+        common_prefixes: Some(page.prefixes.iter().map(|prefix| common_prefix(&encode, prefix)).collect()),
+        prefix: Some(encode.text(&prefix)),
+        marker: Some(encode.text(&marker)),
+        delimiter: delimiter.as_deref().map(|delimiter| encode.text(delimiter)),
+        encoding_type: input.encoding_type,
+        ..ListObjectsOutput::default()
+    }))
+}
+
+pub(super) fn objects_v2(store: &Store, request: S3Request<ListObjectsV2Input>) -> S3Result<S3Response<ListObjectsV2Output>> {
+    let input = request.input;
+    store.bucket(&input.bucket)?;
+    let encode = Encoder::new(input.encoding_type.as_ref())?;
+    let max_keys = limit(input.max_keys)?;
+    let prefix = input.prefix.unwrap_or_default();
+    let after = match &input.continuation_token {
+        None => input.start_after.clone().unwrap_or_default(),
+        Some(token) => decode_token(token).ok_or_else(|| {
+            S3Error::with_message(S3ErrorCode::InvalidArgument, "The continuation token provided is incorrect.")
+        })?,
+    };
+    let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
+    let page = page(store, &input.bucket, &prefix, delimiter.as_deref(), &after, max_keys)?;
+    let fetch_owner = input.fetch_owner.unwrap_or(false);
+    Ok(S3Response::new(ListObjectsV2Output {
+        name: Some(input.bucket),
+        max_keys: Some(max_keys),
+        key_count: i32::try_from(page.objects.len() + page.prefixes.len()).ok(),
+        is_truncated: Some(page.next.is_some()),
+        next_continuation_token: page.next.map(hex::encode),
+        continuation_token: input.continuation_token,
+        contents: Some(page.objects.into_iter().map(|(key, summary)| entry(&encode, &key, summary, fetch_owner)).collect()),
+        common_prefixes: Some(page.prefixes.iter().map(|prefix| common_prefix(&encode, prefix)).collect()),
+        prefix: Some(encode.text(&prefix)),
+        start_after: input.start_after.as_deref().map(|start| encode.text(start)),
+        delimiter: delimiter.as_deref().map(|delimiter| encode.text(delimiter)),
+        encoding_type: input.encoding_type,
+        ..ListObjectsV2Output::default()
+    }))
+}
+
+fn decode_token(token: &str) -> Option<String> {
+    String::from_utf8(hex::decode(token).ok()?).ok()
+}
+
+fn limit(asked: Option<i32>) -> S3Result<i32> {
+    match asked {
+        None => Ok(MOST_KEYS),
+        Some(asked) if asked < 0 => Err(S3ErrorCode::InvalidArgument.into()),
+        Some(asked) => Ok(asked.min(MOST_KEYS)),
+    }
+}
+
+fn entry(encode: &Encoder, key: &str, summary: Summary, with_owner: bool) -> s3s::dto::Object {
+    s3s::dto::Object {
+        key: Some(encode.text(key)),
+        size: Some(summary.size),
+        last_modified: Some(timestamp(summary.modified)),
+        e_tag: Some(ETag::Strong(summary.etag)),
+        storage_class: Some(ObjectStorageClass::from(summary.storage_class)),
+        owner: with_owner.then(owner),
+        ..s3s::dto::Object::default()
+    }
+}
+
+fn common_prefix(encode: &Encoder, prefix: &str) -> CommonPrefix {
+    CommonPrefix { prefix: Some(encode.text(prefix)) }
+}
+
+/// One page: a scan of the index that leaps over what a common prefix stands for.
+fn page(
+    store: &Store,
+    bucket: &str,
+    prefix: &str,
+    delimiter: Option<&str>,
+    after: &str,
+    max_keys: i32,
+) -> Result<Page, Failure> {
+    let most = usize::try_from(max_keys).unwrap_or_default();
+    if most == 0 {
+        return Ok(Page::default());
+    }
+    store.state.read(|connection| Scan { connection, bucket, prefix, delimiter, most }.run(after))
+}
+
+struct Scan<'a> {
+    connection: &'a Connection,
+    bucket: &'a str,
+    prefix: &'a str,
+    delimiter: Option<&'a str>,
+    most: usize,
+}
+
+impl Scan<'_> {
+    fn run(&self, after: &str) -> Result<Page, Failure> {
+        let until = successor(self.prefix);
+        let mut from = self.start(after);
+        let mut page = Page::default();
+        let mut last = String::new();
+        loop {
+            let left = self.most - page.objects.len() - page.prefixes.len();
+            // One more tells whether the list goes on.
+            let rows = index::scan(self.connection, self.bucket, &from, until.as_deref(), left + 1)?;
+            let whole = rows.len() <= left;
+            match self.take(rows, &mut page, &mut last) {
+                ControlFlow::Continue(()) if whole => return Ok(page),
+                ControlFlow::Continue(()) => {
+                    page.next = Some(last);
+                    return Ok(page);
+                }
+                ControlFlow::Break(leap) => match leap {
+                    None => {
+                        page.next = Some(last);
+                        return Ok(page);
+                    }
+                    Some(next) => from = next,
+                },
+            }
+        }
+    }
+
+    /// Where a list that goes on after `after` begins.
+    fn start(&self, after: &str) -> Vec<u8> {
+        if after.is_empty() || after < self.prefix {
+            return self.prefix.as_bytes().to_vec();
+        }
+        // A prefix shown on the page before is not shown again.
+        match self.common(after) {
+            Some(common) if common == after => successor(after).unwrap_or_default(),
+            _ => [after.as_bytes(), b"\0"].concat(),
+        }
+    }
+
+    /// Takes rows until the page is full (`Break(None)`), a prefix is to be leapt over (`Break(Some)`), or all are taken.
+    fn take(&self, rows: Vec<(String, Summary)>, page: &mut Page, last: &mut String) -> ControlFlow<Option<Vec<u8>>> {
+        for (key, summary) in rows {
+            if page.objects.len() + page.prefixes.len() == self.most {
+                return ControlFlow::Break(None);
+            }
+            match self.common(&key) {
+                None => {
+                    last.clone_from(&key);
+                    page.objects.push((key, summary));
+                }
+                Some(common) => {
+                    let leap = successor(common);
+                    *last = common.to_owned();
+                    page.prefixes.push(common.to_owned());
+                    return ControlFlow::Break(Some(leap.unwrap_or_else(|| vec![0xFF])));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The common prefix that stands for the key, if one does.
+    fn common<'k>(&self, key: &'k str) -> Option<&'k str> {
+        let delimiter = self.delimiter?;
+        let rest = key.strip_prefix(self.prefix)?;
+        let position = rest.find(delimiter)?;
+        Some(&key[..self.prefix.len() + position + delimiter.len()])
+    }
+}
+
+/// The first byte string after all that begin with `prefix`; nothing for the empty prefix. UTF-8 has no byte 0xFF.
+fn successor(prefix: &str) -> Option<Vec<u8>> {
+    let mut bytes = prefix.as_bytes().to_vec();
+    *bytes.last_mut()? += 1;
+    Some(bytes)
+}
+
+/// Characters that are left alone with `encoding-type=url`.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b'*');
+
+struct Encoder {
+    url: bool,
+}
+
+impl Encoder {
+    fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
+        match encoding.map(EncodingType::as_str) {
+            None | Some("") => Ok(Self { url: false }),
+            Some("url") => Ok(Self { url: true }),
+            Some(_) => Err(S3Error::with_message(S3ErrorCode::InvalidArgument, "The only encoding-type is url.")),
+        }
+    }
+
+    fn text(&self, text: &str) -> String {
+        if self.url { utf8_percent_encode(text, PLAIN).to_string() } else { text.to_owned() }
+    }
+}
+
+pub(super) fn parts(store: &Store, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
+    let input = request.input;
+    let upload = multipart::upload(store, &input.bucket, &input.key, &input.upload_id)?;
+    let max_parts = limit(input.max_parts)?;
+    let after = input.part_number_marker.unwrap_or_default();
+    let most = usize::try_from(max_parts).unwrap_or_default();
+    let mut found = store.state.read(|connection| upload_index::parts(connection, &upload.id, after, most + 1))?;
+    let truncated = found.len() > most;
+    found.truncate(most);
+    let next = found.last().map(|part| part.number);
+    let parts = found
+        .into_iter()
+        .map(|part| {
+            let mut shown = Part {
+                part_number: Some(part.number),
+                size: Some(part.size),
+                last_modified: Some(timestamp(part.modified)),
+                e_tag: Some(ETag::Strong(part.etag)),
+                ..Part::default()
+            };
+            set_sums!(shown, part.sums);
+            shown
+        })
+        .collect();
+    Ok(S3Response::new(ListPartsOutput {
+        bucket: Some(input.bucket),
+        key: Some(input.key),
+        upload_id: Some(upload.id),
+        initiator: Some(s3s::dto::Initiator { id: Some(OWNER.to_owned()), display_name: None }),
+        owner: Some(owner()),
+        storage_class: Some(StorageClass::from(upload.detail.storage_class)),
+        max_parts: Some(max_parts),
+        part_number_marker: Some(after),
+        next_part_number_marker: next.filter(|_| truncated),
+        is_truncated: Some(truncated),
+        parts: Some(parts),
+        ..ListPartsOutput::default()
+    }))
+}
+
+pub(super) fn uploads(
+    store: &Store,
+    request: S3Request<ListMultipartUploadsInput>,
+) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+    let input = request.input;
+    store.bucket(&input.bucket)?;
+    let encode = Encoder::new(input.encoding_type.as_ref())?;
+    let max_uploads = limit(input.max_uploads)?;
+    let most = usize::try_from(max_uploads).unwrap_or_default();
+    let prefix = input.prefix.clone().unwrap_or_default();
+    let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
+    let (key_marker, id_marker) = (input.key_marker.clone().unwrap_or_default(), input.upload_id_marker.clone());
+    let (mut shown, mut prefixes, mut last): (Vec<MultipartUpload>, Vec<String>, _) = (Vec::new(), Vec::new(), None);
+    let mut truncated = false;
+    for upload in store.state.read(|connection| upload_index::uploads(connection, &input.bucket))? {
+        let Some(rest) = upload.key.strip_prefix(&prefix) else { continue };
+        let common = delimiter.as_deref().and_then(|delimiter| {
+            rest.find(delimiter).map(|position| upload.key[..prefix.len() + position + delimiter.len()].to_owned())
+        });
+        let name = common.as_deref().unwrap_or(&upload.key);
+        let seen = match id_marker.as_deref().filter(|id| !id.is_empty()) {
+            Some(id) if name == key_marker => common.is_some() || upload.id.as_str() <= id,
+            _ => name <= key_marker.as_str() && !key_marker.is_empty(),
+        };
+        if seen || (common.is_some() && prefixes.last() == common.as_ref()) {
+            continue;
+        }
+        if shown.len() + prefixes.len() == most {
+            truncated = true;
+            break;
+        }
+        last = Some((name.to_owned(), upload.id.clone()));
+        match common {
+            Some(common) => prefixes.push(common),
+            None => shown.push(MultipartUpload {
+                key: Some(encode.text(&upload.key)),
+                upload_id: Some(upload.id),
+                initiated: Some(timestamp(upload.created)),
+                initiator: Some(s3s::dto::Initiator { id: Some(OWNER.to_owned()), display_name: None }),
+                owner: Some(Owner { id: Some(OWNER.to_owned()), display_name: None }),
+                storage_class: Some(StorageClass::from(upload.detail.storage_class)),
+                ..MultipartUpload::default()
+            }),
+        }
+    }
+    let next = last.filter(|_| truncated);
+    Ok(S3Response::new(ListMultipartUploadsOutput {
+        bucket: Some(input.bucket),
+        common_prefixes: Some(prefixes.iter().map(|prefix| common_prefix(&encode, prefix)).collect()),
+        delimiter: delimiter.as_deref().map(|delimiter| encode.text(delimiter)),
+        encoding_type: input.encoding_type,
+        is_truncated: Some(truncated),
+        key_marker: input.key_marker.as_deref().map(|marker| encode.text(marker)),
+        max_uploads: Some(max_uploads),
+        next_key_marker: next.as_ref().map(|(key, _)| encode.text(key)),
+        next_upload_id_marker: next.map(|(_, id)| id),
+        prefix: Some(encode.text(&prefix)),
+        upload_id_marker: input.upload_id_marker,
+        uploads: Some(shown),
+        ..ListMultipartUploadsOutput::default()
+    }))
+}
