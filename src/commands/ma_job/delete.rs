@@ -31,7 +31,8 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
     let job = training_job::show(&api, id).await.map_err(context)?;
     let phase = job.phase();
     if !phase.is_final() {
-        let error = Error::new(Kind::Conflict, format!("training job [{id}] is {phase}; only a job that has ended can be deleted"));
+        let error =
+            Error::new(Kind::Conflict, format!("training job [{id}] is {phase}; only a job that has ended can be deleted"));
         return Err(error.hint(format!("stop it first: ma-cli ma-job stop -i {id}")));
     }
     if !args.yes {

@@ -55,7 +55,12 @@ impl Present for FlavorList {
             let mut row = vec![(index + 1).to_string(), text("/flavor_id"), text("/flavor_name"), text("/flavor_type")];
             if self.verbose {
                 let memory = format!("{} {}", text("/flavor_info/memory/size"), text("/flavor_info/memory/unit"));
-                row.extend([text("/flavor_info/cpu/core_num"), memory.trim().to_owned(), accelerators(flavor), most_nodes(flavor)]);
+                row.extend([
+                    text("/flavor_info/cpu/core_num"),
+                    memory.trim().to_owned(),
+                    accelerators(flavor),
+                    most_nodes(flavor),
+                ]);
             }
             table.rows.push(row);
         }

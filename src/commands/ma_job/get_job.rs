@@ -46,7 +46,8 @@ pub async fn run(ctx: &Ctx, args: GetJobArgs) -> Result<(), Error> {
     let offset = ctx.env.local_offset.unwrap_or(UtcOffset::UTC);
     let verbose = args.verbose;
     let show = async |id: &str| {
-        let job = training_job::show(&api, id).await.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
+        let job =
+            training_job::show(&api, id).await.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
         ctx.ui.emit(&JobDetail { job, verbose, offset })
     };
     if let Some(id) = &args.job_id {

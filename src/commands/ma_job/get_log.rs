@@ -117,7 +117,9 @@ impl Log<'_> {
                 Err(error) if matches!(error.kind, Kind::BrokenPipe | Kind::Local) => return Err(error),
                 Err(error) => {
                     let missing = preview.start() - self.printed;
-                    self.ctx.ui.warn(&format!("{missing} bytes of the log are left out, the whole log cannot be fetched: {error}"));
+                    self.ctx
+                        .ui
+                        .warn(&format!("{missing} bytes of the log are left out, the whole log cannot be fetched: {error}"));
                     self.printed = preview.start();
                 }
             }

@@ -320,7 +320,10 @@ mod tests {
     fn one_text_of_parameters() {
         let some = |text: &str| Some(text.to_owned());
         let read = |text: &str| parameter_text(text).unwrap();
-        assert_eq!(read("--flag --lr 0.1 --x=-1"), [("flag".into(), None), ("lr".into(), some("0.1")), ("x".into(), some("-1"))]);
+        assert_eq!(
+            read("--flag --lr 0.1 --x=-1"),
+            [("flag".into(), None), ("lr".into(), some("0.1")), ("x".into(), some("-1"))]
+        );
         assert_eq!(read("a -1 b=2 c"), [("a".into(), some("-1")), ("b".into(), some("2")), ("c".into(), None)]);
         assert_eq!(read("text \"two words\" e ''"), [("text".into(), some("two words")), ("e".into(), some(""))]);
         assert_eq!(read(""), []);
@@ -338,7 +341,11 @@ mod tests {
             "{nfs: {local-path: /x, read-only: on, nfs-server-path: \"h:/\"}}",
         ] {
             let all = volumes(&node(yaml)).unwrap();
-            assert_eq!((all[0].local_path.as_str(), all[0].nfs_server_path.as_str(), all[0].read_only), ("/x", "h:/", true), "{yaml}");
+            assert_eq!(
+                (all[0].local_path.as_str(), all[0].nfs_server_path.as_str(), all[0].read_only),
+                ("/x", "h:/", true),
+                "{yaml}"
+            );
         }
         assert!(volume("local_path=/x").is_err() && volume("colour=red").is_err() && volume("x").is_err());
     }

@@ -1,20 +1,20 @@
 //! `ma-cli ma-job`: training jobs.
 
 mod columns;
-mod delete;
+pub mod delete;
 mod document;
-mod get_engine;
-mod get_event;
-mod get_flavor;
-mod get_job;
-mod get_log;
-mod get_pool;
+pub mod get_engine;
+pub mod get_event;
+pub mod get_flavor;
+pub mod get_job;
+pub mod get_log;
+pub mod get_pool;
 mod job_table;
 mod lists;
 mod request;
 mod spec;
-mod stop;
-mod submit;
+pub mod stop;
+pub mod submit;
 mod watch;
 
 use crate::ctx::Ctx;

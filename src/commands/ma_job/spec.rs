@@ -142,7 +142,9 @@ fn count(text: &str) -> Result<u32, lists::Mistake> {
 
 fn policy(text: &str) -> Result<String, lists::Mistake> {
     let known = POLICIES.iter().find(|policy| policy.eq_ignore_ascii_case(text));
-    known.map(|policy| (*policy).to_owned()).ok_or_else(|| (None, format!("expected one of {}, found [{text}]", POLICIES.join(", "))))
+    known
+        .map(|policy| (*policy).to_owned())
+        .ok_or_else(|| (None, format!("expected one of {}, found [{text}]", POLICIES.join(", "))))
 }
 
 /// What is wrong with a job file.
@@ -221,12 +223,21 @@ mod tests {
     #[test]
     fn mistakes_name_file_line_key_and_what_is_expected() {
         let table = [
-            ("name: a\ntrain-instance-count: two\n", "[job.yaml], line 2, key [train-instance-count]: expected a whole number from 1, found [two]"),
+            (
+                "name: a\ntrain-instance-count: two\n",
+                "[job.yaml], line 2, key [train-instance-count]: expected a whole number from 1, found [two]",
+            ),
             ("code-dir:\n  - a\n", "[job.yaml], line 2, key [code-dir]: expected a text, found a list"),
-            ("policy: fast\n", "[job.yaml], line 1, key [policy]: expected one of regular, economic, turbo, auto, found [fast]"),
+            (
+                "policy: fast\n",
+                "[job.yaml], line 1, key [policy]: expected one of regular, economic, turbo, auto, found [fast]",
+            ),
             ("- a\n", "[job.yaml], line 1: expected a mapping of options to values, found a list"),
             ("a: b\n", "[job.yaml], line 1, key [a]: there is no such key"),
-            ("name: x\noutput:\n  - name: o\n    path: obs://b/\n", "[job.yaml], line 4, key [output]: expected name and obs_path, found [path]"),
+            (
+                "name: x\noutput:\n  - name: o\n    path: obs://b/\n",
+                "[job.yaml], line 4, key [output]: expected name and obs_path, found [path]",
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(failure(text).0, expected);

@@ -122,7 +122,8 @@ pub async fn run(ctx: &Ctx, args: SubmitArgs) -> Result<(), Error> {
     request.document()?;
     let api = ctx.modelarts()?;
     request::find_engine(&api, &mut request).await;
-    let mut job = training_job::create(&api, &request).await.map_err(|error| Error::from(error).context("submitting the job"))?;
+    let mut job =
+        training_job::create(&api, &request).await.map_err(|error| Error::from(error).context("submitting the job"))?;
     let id = job.id();
     ctx.ui.ok(&format!("Current training job id is: {id}"))?;
     if !is_quiet {
@@ -199,7 +200,10 @@ fn options(args: SubmitArgs) -> Result<Spec, Error> {
         outputs: each("--output", &args.output, lists::folder)?,
         inputs: each("--input", &args.input, lists::folder)?,
         environment: each("--env-variables", &args.env_variables, lists::variable)?,
-        parameters: args.parameters.map(|text| lists::parameter_text(&text).map_err(|mistake| misuse("--parameters", mistake))).transpose()?,
+        parameters: args
+            .parameters
+            .map(|text| lists::parameter_text(&text).map_err(|mistake| misuse("--parameters", mistake)))
+            .transpose()?,
         volumes: each("--volumes", &args.volumes, lists::volume)?,
         quiet: args.quiet.then_some(true),
     })

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::api::modelarts::training_job::{self, TrainingJob};
 use crate::api::Api;
+use crate::api::modelarts::training_job::{self, TrainingJob};
 use crate::error::{Error, Kind};
 
 /// First wait between two looks: short jobs on the local platform end within a second.
