@@ -6,11 +6,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ma_cli::platform::{Handle, Options, Platform};
 use ma_cli::settings::env::Env;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 use time::{Duration, OffsetDateTime, macros::format_description};
@@ -87,6 +90,25 @@ impl Bench {
             headers.push(("X-Security-Token", token));
         }
         self.send(method, target, &headers, body).await
+    }
+
+    /// Lists the buckets with the object store's own signature.
+    async fn buckets(&self, key: &Key) -> (StatusCode, String) {
+        let format = format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+        let date = OffsetDateTime::now_utc().format(format).unwrap();
+        let token = key.security_token.as_ref();
+        let header = token.map(|token| format!("x-obs-security-token:{token}\n")).unwrap_or_default();
+        let mut mac = Hmac::<Sha1>::new_from_slice(key.secret.as_bytes()).unwrap();
+        mac.update(format!("GET\n\n\n{date}\n{header}/").as_bytes());
+        let signature = STANDARD.encode(mac.finalize().into_bytes());
+        let authorization = format!("OBS {}:{signature}", key.access);
+        let mut request = self.client.get(format!("{}/", self.platform.obs_endpoint));
+        request = request.header("Date", date).header("Authorization", authorization);
+        if let Some(token) = token {
+            request = request.header("x-obs-security-token", token);
+        }
+        let reply = request.send().await.unwrap();
+        (reply.status(), reply.text().await.unwrap())
     }
 
     fn password_document(&self, scope: &Value) -> Value {
@@ -265,6 +287,32 @@ async fn temporary_keys_come_from_tokens_and_agencies() {
         let reply = bench.send(Method::POST, PATH, &[], &body).await;
         assert_eq!((reply.status, reply.body["error_code"].as_str()), (status, Some(code)), "{body}");
         assert!(reply.body["error_msg"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn the_object_store_takes_the_same_keys() {
+    let bench = Bench::new().await;
+    let token = bench.project_token().await;
+    let document = json!({"auth": {"identity": {"methods": ["token"], "token": {"id": token}}}}).to_string();
+    let reply = bench.send(Method::POST, "/v3.0/OS-CREDENTIAL/securitytokens", &[], &document).await;
+    let field = |name: &str| reply.body["credential"][name].as_str().unwrap().to_owned();
+    let security_token = Some(field("securitytoken"));
+    let temporary = Key { access: field("access"), secret: field("secret"), security_token, ..Key::default() };
+    let permanent = bench.key();
+    for key in [&permanent, &temporary] {
+        let (status, text) = bench.buckets(key).await;
+        assert!(status == StatusCode::OK && text.contains("ListAllMyBucketsResult"), "{status} {text}");
+    }
+    let wrong = [
+        (Key { secret: "x".repeat(40), ..permanent.clone() }, "SignatureDoesNotMatch"),
+        (Key { access: "NOBODY".to_owned(), ..permanent }, "InvalidAccessKeyId"),
+        (Key { security_token: None, ..temporary.clone() }, "Code"),
+        (Key { security_token: Some("other".to_owned()), ..temporary }, "Code"),
+    ];
+    for (key, code) in wrong {
+        let (status, text) = bench.buckets(&key).await;
+        assert!(status == StatusCode::FORBIDDEN && text.contains(code), "{status} {text}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! How a platform is started.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Choices of `platform start`, and of tests that run a platform in their own process.
@@ -13,6 +14,8 @@ pub struct Options {
     pub obs_port: Option<u16>,
     /// How many slots running jobs share; `None`: the larger of 2 and the number of cores.
     pub slots: Option<u32>,
+    /// Python interpreter by engine id or engine name; `default` for all others.
+    pub interpreters: BTreeMap<String, PathBuf>,
     /// Program that is started to supervise a task: this one.
     pub executable: PathBuf,
 }
@@ -20,7 +23,8 @@ pub struct Options {
 impl Options {
     /// For tests: free ports, so that any number of platforms can run side by side, and the supervisor `executable`.
     pub fn on_free_ports(data_dir: impl Into<PathBuf>, executable: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), port: Some(0), obs_port: Some(0), slots: None, executable: executable.into() }
+        let (data_dir, executable) = (data_dir.into(), executable.into());
+        Self { data_dir, port: Some(0), obs_port: Some(0), slots: None, interpreters: BTreeMap::new(), executable }
     }
 
     /// The number of slots, decided.

@@ -5,4 +5,5 @@ mod completion;
 mod configure;
 mod generated;
 mod grammar;
+mod identity;
 mod support;

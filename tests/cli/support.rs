@@ -60,3 +60,52 @@ impl Home {
 pub(crate) fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_ma-cli"))
 }
+
+/// A platform started by the binary, in a home of its own; stopped when the value is dropped.
+pub(crate) struct LocalPlatform {
+    pub(crate) home: Home,
+    /// What `platform status -F json` says.
+    pub(crate) status: serde_json::Value,
+}
+
+impl LocalPlatform {
+    pub(crate) fn start() -> Self {
+        let home = Home::new();
+        let output = home.run(&["platform", "start", "--slots", "4"]);
+        assert_eq!(output.code, 0, "{output:?}");
+        let status = serde_json::from_str(&home.run(&["platform", "status", "-F", "json"]).stdout).unwrap();
+        Self { home, status }
+    }
+
+    /// Runs the binary with the profile `local`.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.home.run_with(arguments, &[("MA_CLI_PROFILE", "local")], "")
+    }
+
+    /// A field of the status, as text.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.status[name].as_str().unwrap()
+    }
+
+    /// Configures profile `name`: the platform's endpoints through a region file, and these options.
+    pub(crate) fn configure(&self, name: &str, options: &[&str]) {
+        let regions = serde_json::json!({self.field("region"): {
+            "modelarts": self.field("endpoint"), "iam": self.field("endpoint"), "obs": self.field("obs_endpoint"),
+        }});
+        let file = self.home.path().join("regions.yaml");
+        std::fs::write(&file, regions.to_string()).unwrap();
+        let common = ["configure", "-P", name, "-rp", file.to_str().unwrap(), "-r", self.field("region")];
+        let output = self.home.run(&[&common, options].concat());
+        assert_eq!(output.code, 0, "{output:?}");
+    }
+}
+
+impl Drop for LocalPlatform {
+    fn drop(&mut self) {
+        let output = self.home.run(&["platform", "stop"]);
+        // A second panic would hide the first.
+        if !std::thread::panicking() {
+            assert_eq!(output.code, 0, "{output:?}");
+        }
+    }
+}

@@ -63,6 +63,9 @@ pub struct StartArgs {
     /// Number of slots that running jobs share [default: the larger of 2 and the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     slots: Option<u32>,
+    /// Python of an engine; `default` stands for all others [default: python3]
+    #[arg(long, value_name = "ENGINE=PATH", value_parser = interpreter)]
+    interpreter: Vec<(String, PathBuf)>,
     /// Stay in the foreground until Ctrl-C
     #[arg(long)]
     foreground: bool,
@@ -131,6 +134,11 @@ pub struct RunTaskArgs {
     /// File that describes the task
     #[arg(value_name = "SPEC")]
     spec: PathBuf,
+}
+
+fn interpreter(text: &str) -> Result<(String, PathBuf), &'static str> {
+    let (engine, path) = text.split_once('=').ok_or("not ENGINE=PATH")?;
+    Ok((engine.to_owned(), path.into()))
 }
 
 /// Runs the command.

@@ -32,7 +32,7 @@ pub(super) async fn run(ctx: &Ctx, args: StartArgs) -> Result<(), Error> {
     if let Status::Running(record) = status::settled(&data_dir, READY_WITHIN).await? {
         return already_running(ctx, record, data_dir);
     }
-    match launch(&args, &data_dir).await {
+    match launch(ctx, &args, &data_dir).await {
         Ok(record) => {
             ctx.ui.ok(&format!("The platform is ready (pid {}); use it with `-P local`", record.pid))?;
             ctx.ui.emit(&Brief { record, data_dir })
@@ -63,8 +63,14 @@ async fn serve(ctx: &Ctx, args: &StartArgs, data_dir: &Path) -> Result<(), Error
     log::enable(&data_dir.join(files::LOG)).map_err(failure::explain)?;
     let executable = std::env::current_exe()
         .map_err(|error| Error::new(Kind::Local, "cannot find the path of this program").caused_by(error))?;
-    let options =
-        Options { data_dir: data_dir.to_owned(), port: args.port, obs_port: args.obs_port, slots: args.slots, executable };
+    let options = Options {
+        data_dir: data_dir.to_owned(),
+        port: args.port,
+        obs_port: args.obs_port,
+        slots: args.slots,
+        interpreters: interpreters(ctx, args).collect(),
+        executable,
+    };
     let platform = Platform::start(options).await.map_err(failure::explain)?;
     if !args.detached {
         ctx.ui.ok(&format!("The platform is ready at {}; Ctrl-C stops it", platform.endpoint))?;
@@ -78,10 +84,10 @@ async fn serve(ctx: &Ctx, args: &StartArgs, data_dir: &Path) -> Result<(), Error
 }
 
 /// Starts this program again, detached, and waits until it is ready.
-async fn launch(args: &StartArgs, data_dir: &Path) -> Result<Record, Error> {
+async fn launch(ctx: &Ctx, args: &StartArgs, data_dir: &Path) -> Result<Record, Error> {
     files::make_private_folder(data_dir).map_err(failure::explain)?;
     let path = data_dir.join(files::LOG);
-    let mut child = spawn(args, data_dir, &path)?;
+    let mut child = spawn(ctx, args, data_dir, &path)?;
     let deadline = Instant::now() + READY_WITHIN;
     loop {
         if let Some(record) = instance::announced(data_dir, child.id()) {
@@ -103,7 +109,15 @@ async fn launch(args: &StartArgs, data_dir: &Path) -> Result<Record, Error> {
     }
 }
 
-fn spawn(args: &StartArgs, data_dir: &Path, path: &Path) -> Result<Child, Error> {
+/// The interpreters with whole paths; a bare name is looked for in the search path later.
+fn interpreters(ctx: &Ctx, args: &StartArgs) -> impl Iterator<Item = (String, PathBuf)> {
+    args.interpreter.iter().map(|(engine, path)| {
+        let is_bare = path.components().count() == 1;
+        (engine.clone(), if is_bare { path.clone() } else { ctx.env.directory.join(path) })
+    })
+}
+
+fn spawn(ctx: &Ctx, args: &StartArgs, data_dir: &Path, path: &Path) -> Result<Child, Error> {
     let local = |error| Error::new(Kind::Local, "cannot start the platform").caused_by(error);
     log::rotate(path);
     let output = files::open_private(path).map_err(failure::explain)?;
@@ -114,6 +128,9 @@ fn spawn(args: &StartArgs, data_dir: &Path, path: &Path) -> Result<Child, Error>
         if let Some(number) = number {
             command.arg(option).arg(number.to_string());
         }
+    }
+    for (engine, path) in interpreters(ctx, args) {
+        command.arg("--interpreter").arg(format!("{engine}={}", path.display()));
     }
     // A platform must not keep the folder busy that it was started from.
     command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone().map_err(local)?).stderr(output);

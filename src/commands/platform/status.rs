@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{StatusArgs, failure};
-use crate::auth::secret::MASK;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::platform::identity::Account;
@@ -74,10 +73,10 @@ impl Present for Brief {
 impl Present for Whole {
     fn table(&self) -> Table {
         let mut document = self.document();
-        for secret in ["secret_key", "password"] {
-            if document[secret].is_string() {
-                document[secret] = json!(MASK);
-            }
+        if let Some(account) = &self.account {
+            // A secret as text is its mask.
+            document["secret_key"] = json!(account.secret_key.to_string());
+            document["password"] = json!(account.password.to_string());
         }
         properties(&document)
     }

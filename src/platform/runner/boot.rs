@@ -58,12 +58,15 @@ impl Meeting {
                 }
                 arguments
             }
-            Family::TensorFlow if several => vec![
-                format!("--task_index={}", task.index),
-                format!("--ps_hosts={}", self.ps_hosts.join(",")),
-                format!("--worker_hosts={}", self.worker_hosts.join(",")),
-                format!("--job_name={}", task.role),
-            ],
+            Family::TensorFlow if several => [
+                ("--task_index", task.index.to_string()),
+                ("--ps_hosts", self.ps_hosts.join(",")),
+                ("--worker_hosts", self.worker_hosts.join(",")),
+                ("--job_name", task.role.to_owned()),
+            ]
+            .into_iter()
+            .flat_map(|(name, value)| [name.to_owned(), value])
+            .collect(),
             _ => Vec::new(),
         }
     }
@@ -165,7 +168,8 @@ mod tests {
 
     fn build(plan: &JobPlan, index: u32) -> Vec<String> {
         let task = Task { role: "worker", index };
-        let meeting = Meeting { port: 5, ps_hosts: vec!["p:1".into(), "q:2".into()], worker_hosts: vec!["r:3".into(), "s:4".into()] };
+        let meeting =
+            Meeting { port: 5, ps_hosts: vec!["p:1".into(), "q:2".into()], worker_hosts: vec!["r:3".into(), "s:4".into()] };
         let layout = Layout::new(Path::new("/j"), plan, &task);
         let channels = [(&plan.inputs[0], "/in".to_owned()), (&plan.outputs[0], "/out".to_owned())];
         let programs = Programs { python: "python3".into(), mpirun: "mpirun".into() };
@@ -182,7 +186,8 @@ mod tests {
         let two = build(&plan(Family::PyTorch, 2, file()), 1);
         assert_eq!(two[4..8], ["--rank", "1", "--world_size", "2"]);
         let flow = build(&plan(Family::TensorFlow, 2, file()), 1);
-        assert_eq!(flow[2..6], ["--task_index=1", "--ps_hosts=p:1,q:2", "--worker_hosts=r:3,s:4", "--job_name=worker"]);
+        assert_eq!(flow[2..6], ["--task_index", "1", "--ps_hosts", "p:1,q:2"]);
+        assert_eq!(flow[6..10], ["--worker_hosts", "r:3,s:4", "--job_name", "worker"]);
         assert_eq!(build(&plan(Family::TensorFlow, 1, file()), 0)[2..], tail);
         let led = build(&plan(Family::Mpi, 2, file()), 0);
         assert_eq!(led[..6], ["mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2", "python3"]);
