@@ -3,6 +3,7 @@
 pub mod auto_completion;
 pub mod configure;
 pub mod help;
+pub mod ma_job;
 pub mod platform;
 pub mod obs;
 pub mod obs_copy;
@@ -17,6 +18,9 @@ pub enum Command {
     Configure(configure::ConfigureArgs),
     /// Print the line that turns on completion in your shell
     AutoCompletion(auto_completion::AutoCompletionArgs),
+    /// Submit, follow and inspect training jobs
+    #[command(subcommand)]
+    MaJob(ma_job::MaJobCommand),
     /// Run ModelArts, OBS and IAM on this machine
     #[command(subcommand)]
     Platform(platform::PlatformCommand),
@@ -37,6 +41,7 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
     match command {
         Command::Configure(args) => configure::run(ctx, args),
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
+        Command::MaJob(command) => ma_job::run(ctx, command).await,
         Command::Platform(command) => platform::run(ctx, command).await,
         Command::ObsCopy(args) => obs_copy::run(ctx, args).await,
         Command::Obs(command) => obs::run(ctx, command).await,
