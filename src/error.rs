@@ -5,6 +5,10 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use http::StatusCode;
+
+use crate::{api, auth, http as transport, settings};
+
 /// What class an error belongs to; decides the exit code and is printed as `kind` in machine formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -176,5 +180,153 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<settings::Error> for Error {
+    fn from(error: settings::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            settings::Error::File { source, .. } => Self::new(Kind::Local, message).caused_by(source),
+            settings::Error::Syntax { path, .. } | settings::Error::Value { path, .. } => {
+                Self::new(Kind::Config, message).hint(format!("correct [{}], or name another file with -C", path.display()))
+            }
+            settings::Error::NoProfile { name, known, .. } => {
+                let known =
+                    if known.is_empty() { "there is none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
+                Self::new(Kind::Config, message).hint(known).hint(format!("make it with: ma-cli configure -P {name}"))
+            }
+            settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
+            settings::Error::HalfCredential { missing, .. } => {
+                Self::new(Kind::Config, message).hint(format!("set {missing} too"))
+            }
+            settings::Error::NoEndpoint { .. } => {
+                Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
+            }
+        }
+    }
+}
+
+impl From<transport::Error> for Error {
+    fn from(error: transport::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            transport::Error::Connect { host, .. } if is_loopback(&host) => {
+                Self::new(Kind::Network, message).hint("if this is the embedded platform, start it with: ma-cli platform start")
+            }
+            transport::Error::Connect { .. } => {
+                Self::new(Kind::Network, message).hint("check the network, the proxy (HTTPS_PROXY) and the region or endpoint")
+            }
+            transport::Error::Tls { .. } => Self::new(Kind::Network, message)
+                .hint("trust the certificate's issuer with --ca-bundle FILE, or skip the check with --no-verify-ssl"),
+            transport::Error::Timeout { .. } | transport::Error::Interrupted { .. } => Self::new(Kind::Network, message),
+            transport::Error::Invalid(_) | transport::Error::CaBundle { .. } => Self::new(Kind::Config, message),
+        }
+    }
+}
+
+/// Whether `host:port` is this machine.
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// What to do when credentials are missing or refused.
+const CONFIGURE: &str = "check the credentials with: ma-cli configure";
+
+impl From<auth::Error> for Error {
+    fn from(error: auth::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            auth::Error::NothingConfigured => Self::new(Kind::Auth, message).hint("set them up with: ma-cli configure"),
+            auth::Error::Refused { request_id, .. } => {
+                let mut shown = Self::new(Kind::Auth, message).hint(CONFIGURE);
+                shown.request_id = request_id;
+                shown
+            }
+            auth::Error::Project { .. } => {
+                Self::new(Kind::Config, message).hint("name the project with: ma-cli configure --project-id ID")
+            }
+            auth::Error::Unexpected(_) => Self::new(Kind::Service, message).hint("check the endpoint of IAM"),
+            auth::Error::Unsignable(_) => Self::new(Kind::Config, message),
+            auth::Error::Http(error) => error.into(),
+        }
+    }
+}
+
+impl From<api::Error> for Error {
+    fn from(error: api::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            api::Error::Service(refusal) => refused(*refusal),
+            api::Error::Unreadable { request_id, .. } => {
+                let mut shown = Self::new(Kind::Service, message).hint("check the endpoint of the service");
+                shown.request_id = request_id;
+                shown
+            }
+            api::Error::Invalid(_) => Self::new(Kind::Config, message),
+            api::Error::Auth(error) => error.into(),
+            api::Error::Http(error) => error.into(),
+        }
+    }
+}
+
+fn refused(refusal: api::Refusal) -> Error {
+    let (kind, hint) = match refusal.status {
+        StatusCode::UNAUTHORIZED => (Kind::Auth, Some(CONFIGURE)),
+        StatusCode::FORBIDDEN => {
+            (Kind::Forbidden, Some("the credentials lack a permission, or are those of another project; see: ma-cli configure"))
+        }
+        StatusCode::NOT_FOUND => (Kind::NotFound, None),
+        StatusCode::CONFLICT => (Kind::Conflict, None),
+        StatusCode::TOO_MANY_REQUESTS => (Kind::Throttled, Some("try again later")),
+        StatusCode::NOT_IMPLEMENTED => (Kind::Unsupported, None),
+        _ => (Kind::Service, None),
+    };
+    let mut error = Error::new(kind, refusal.message);
+    error.hints.extend(refusal.solution);
+    error.hints.extend(hint.map(str::to_owned));
+    error.code = Some(refusal.code);
+    error.request_id = refusal.request_id;
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::{Error, Kind};
+    use crate::{api, http as transport};
+
+    #[test]
+    fn a_refusal_keeps_code_and_request_id_and_says_what_to_do() {
+        let body = br#"{"error_code": "APIGW.0301", "error_msg": "no", "request_id": "r1"}"#;
+        let table = [
+            (401, Kind::Auth),
+            (403, Kind::Forbidden),
+            (404, Kind::NotFound),
+            (409, Kind::Conflict),
+            (429, Kind::Throttled),
+            (500, Kind::Service),
+            (501, Kind::Unsupported),
+        ];
+        for (status, kind) in table {
+            let refusal = api::Refusal::read(StatusCode::from_u16(status).unwrap(), None, body);
+            let error = Error::from(api::Error::Service(Box::new(refusal)));
+            assert_eq!(
+                (error.kind, error.code.as_deref(), error.request_id.as_deref()),
+                (kind, Some("APIGW.0301"), Some("r1"))
+            );
+            let points = error.hints.iter().any(|hint| hint.contains("ma-cli configure"));
+            assert_eq!(points, kind.exit_code() == 4, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_closed_port_of_this_machine_points_to_the_platform() {
+        for (host, points) in [("127.0.0.1:1", true), ("localhost:1", true), ("[::1]:1", true), ("iam.example:443", false)] {
+            let error = Error::from(transport::Error::Connect { host: host.to_owned(), message: "refused".to_owned() });
+            assert_eq!(error.hints[0].contains("ma-cli platform start"), points, "{host}");
+        }
     }
 }

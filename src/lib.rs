@@ -28,17 +28,90 @@ pub mod error;
 /// Output: tables, documents, progress, prompts.
 pub mod ui;
 
+/// What a command is given: environment, settings, output, clients.
+pub mod ctx;
+
+/// The commands, one file a verb.
+pub mod commands;
+
+/// The command line: argv, help, completion.
+pub mod cli;
+
 /// The embedded platform.
 #[cfg(feature = "platform")]
 pub mod platform;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use cli::complete::Request;
+use cli::{Cli, Invocation};
+use ctx::Ctx;
+use error::{Error, Kind};
 use settings::env::Env;
+use ui::{Terminals, Ui};
 
 /// Runs the program: arguments and environment in, exit code out.
 pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
-    let _ = (arguments, env);
-    ExitCode::SUCCESS
+    let terminals = terminals(&env);
+    let plain = Ui::new(ui::Options::default(), terminals);
+    if let Some(request) = env.get("_MA_CLI_COMPLETE").and_then(Request::parse) {
+        let text = match request {
+            Request::Source(shell) => cli::complete::script(shell).to_owned(),
+            Request::Complete(shell) => cli::complete::answer(
+                shell,
+                env.get("COMP_WORDS").unwrap_or_default(),
+                env.get("COMP_CWORD").unwrap_or_default(),
+            ),
+        };
+        return finish(&plain, plain.write(text.as_bytes()));
+    }
+    match cli::parse(&arguments) {
+        Invocation::Print(text) => finish(&plain, plain.write(text.as_bytes())),
+        Invocation::Misuse(text) => {
+            plain.note(text.trim_end());
+            ExitCode::from(Kind::Usage.exit_code())
+        }
+        Invocation::Run(cli) => match cli.globals.output(env.get("MA_CLI_FORMAT")) {
+            Ok(options) => run(*cli, env, Ui::new(options, terminals)),
+            Err(error) => finish(&plain, Err(error)),
+        },
+    }
+}
+
+fn run(cli: Cli, env: Env, ui: Ui) -> ExitCode {
+    if cli.globals.debug {
+        ui::trace::enable();
+    }
+    let ctx = Ctx::new(env, ui, cli.globals.settings());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return finish(&ctx.ui, Err(Error::new(Kind::Local, "cannot start threads").caused_by(error))),
+    };
+    let result = runtime.block_on(commands::run(&ctx, cli.command));
+    // A thread that is blocked in a read of standard input must not hold the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    finish(&ctx.ui, result)
+}
+
+fn finish(ui: &Ui, result: Result<(), Error>) -> ExitCode {
+    let Err(error) = result else {
+        return ExitCode::SUCCESS;
+    };
+    // A broken pipe is not an error, but a signal to end quietly.
+    if error.kind != Kind::BrokenPipe {
+        ui.report(&error);
+    }
+    ExitCode::from(error.kind.exit_code())
+}
+
+fn terminals(env: &Env) -> Terminals {
+    Terminals {
+        stdin: env.stdin_is_terminal,
+        stdout: env.stdout_is_terminal,
+        stderr: env.stderr_is_terminal,
+        is_plain: env.get("NO_COLOR").is_some() || env.get("TERM") == Some("dumb"),
+        is_color_forced: env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
+    }
 }

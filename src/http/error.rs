@@ -53,4 +53,17 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Connect { .. } | Self::Timeout { .. } | Self::Interrupted { .. })
     }
+
+    /// The same error again, for one that a library below keeps hold of.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        match self {
+            Self::Connect { host, message } => Self::Connect { host: host.clone(), message: message.clone() },
+            Self::Tls { host, message } => Self::Tls { host: host.clone(), message: message.clone() },
+            Self::Timeout { host, seconds } => Self::Timeout { host: host.clone(), seconds: *seconds },
+            Self::Interrupted { host, message } => Self::Interrupted { host: host.clone(), message: message.clone() },
+            Self::Invalid(message) => Self::Invalid(message.clone()),
+            Self::CaBundle { path, message } => Self::CaBundle { path: path.clone(), message: message.clone() },
+        }
+    }
 }

@@ -1,14 +1,20 @@
 //! The shared HTTP stack: TLS, proxies, time limits, retries. Everything that leaves the process goes through here.
 
+pub mod call;
+pub mod client;
 pub mod connector;
 pub mod error;
 pub mod proxy;
+pub mod redact;
 pub mod retry;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use client::{Answer, Client, Request, TimeClass};
 pub use error::Error;
 
 /// How connections are made; one value for the whole run.

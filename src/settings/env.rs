@@ -19,10 +19,13 @@ pub struct Env {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// How far local time is from UTC, when the system says. It can only be asked while the process has a single thread.
+    pub local_offset: Option<time::UtcOffset>,
 }
 
 impl Env {
     /// Reads the environment of this process. Variables that are not UTF-8 are left out: no name or value of ours is.
+    #[expect(clippy::disallowed_methods, reason = "asks what the streams are, writes nothing")]
     pub fn from_process() -> Self {
         let variables: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -36,6 +39,7 @@ impl Env {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            local_offset: time::UtcOffset::current_local_offset().ok(),
         }
     }
 
@@ -57,5 +61,18 @@ impl Env {
     /// The folder of the tool's own files, `~/.modelarts`.
     pub fn state_directory(&self) -> PathBuf {
         self.home.join(".modelarts")
+    }
+
+    /// The profile file when neither `-C` nor `MA_CLI_CONFIG_FILE` names one.
+    pub fn profile_path(&self) -> PathBuf {
+        self.state_directory().join("ma-cli-profile.yaml")
+    }
+
+    /// The embedded platform's data directory: `MA_CLI_PLATFORM_DIR`, else `~/.modelarts/platform`.
+    pub fn platform_directory(&self) -> PathBuf {
+        match self.get("MA_CLI_PLATFORM_DIR") {
+            Some(path) => self.directory.join(path),
+            None => self.state_directory().join("platform"),
+        }
     }
 }

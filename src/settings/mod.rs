@@ -1,3 +1,143 @@
 //! Where every setting comes from: flags, environment, profile, region table. Resolved once, each with its origin.
+//!
+//! Order: flags (an explicit `-P` or `-C` among them), then the environment, then the `DEFAULT` profile. Access key, secret key
+//! and token always come from one source together.
 
 pub mod env;
+pub mod error;
+pub mod profile;
+pub mod region;
+mod resolve;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use error::Error;
+pub use region::Service;
+
+use crate::auth::secret::Secret;
+
+/// The name of the profile that is used when none is named.
+pub const DEFAULT_PROFILE: &str = "DEFAULT";
+/// The built-in profile that reaches the embedded platform.
+pub const LOCAL_PROFILE: &str = "local";
+
+/// What the command line says about settings.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `-C/--config-file`.
+    pub config_file: Option<PathBuf>,
+    /// `-P/--profile`.
+    pub profile: Option<String>,
+    /// `--ca-bundle`.
+    pub ca_bundle: Option<PathBuf>,
+    /// `--no-verify-ssl`.
+    pub no_verify_ssl: bool,
+}
+
+/// Where a value came from; shown to the user, so the variants name what can be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A command line option.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A profile in a file.
+    Profile {
+        /// Name of the profile.
+        name: String,
+        /// The file it is in.
+        path: PathBuf,
+    },
+    /// Derived from the region by the built-in table or its pattern.
+    Region,
+    /// A default of the program.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(formatter, "option {name}"),
+            Self::Environment(name) => write!(formatter, "environment variable {name}"),
+            Self::Profile { name, path } => write!(formatter, "profile [{name}] in [{}]", path.display()),
+            Self::Region => formatter.write_str("the region"),
+            Self::Default => formatter.write_str("default"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sourced<T> {
+    /// The value.
+    pub value: T,
+    /// Its origin.
+    pub origin: Origin,
+}
+
+/// What identifies the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Access keys, signed with directly.
+    Keys {
+        /// Access key id.
+        access_key: String,
+        /// Secret key.
+        secret_key: Secret,
+        /// Security token of temporary keys.
+        security_token: Option<Secret>,
+    },
+    /// A login, exchanged for a token.
+    Password {
+        /// Account the user belongs to; the user name itself when the account logs in.
+        account: String,
+        /// User name.
+        username: String,
+        /// Password.
+        password: Secret,
+    },
+}
+
+/// Everything a command needs to reach the services, resolved.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The profile in use.
+    pub profile: Sourced<String>,
+    /// The profile file in use.
+    pub config_file: Sourced<PathBuf>,
+    /// Region, when one is known.
+    pub region: Option<Sourced<String>>,
+    /// Project id, when one is configured; else it is looked up by region.
+    pub project_id: Option<Sourced<String>>,
+    /// Who the user is; `None` when nothing is configured.
+    pub identity: Option<Sourced<Identity>>,
+    /// Endpoints that are set or can be derived.
+    endpoints: Vec<(Service, Sourced<String>)>,
+    /// PEM file with further trusted certificates.
+    pub ca_bundle: Option<PathBuf>,
+    /// Whether TLS certificates are checked.
+    pub verify_tls: bool,
+    /// Things the user should know, such as a profile file that others can read.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// The endpoint of a service: scheme, host and port, without a trailing slash.
+    ///
+    /// # Errors
+    /// [`Error::NoEndpoint`] when neither an endpoint nor a region is configured.
+    pub fn endpoint(&self, service: Service) -> Result<&Sourced<String>, Error> {
+        self.endpoints.iter().find(|(known, _)| *known == service).map(|(_, endpoint)| endpoint).ok_or_else(|| {
+            Error::NoEndpoint {
+                service: service.name(),
+                why: format!("set a region in profile [{}], or {}", self.profile.value, service.variable()),
+            }
+        })
+    }
+
+    /// Whether the embedded platform is meant.
+    pub fn is_local(&self) -> bool {
+        self.profile.value == LOCAL_PROFILE
+    }
+}

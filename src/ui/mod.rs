@@ -1,5 +1,245 @@
 //! What the user sees: standard output is data, everything else goes to standard error.
+//!
+//! In the table format the original's `[OK]` lines are data too; with any other format standard output is exactly one document.
 
+mod document;
 pub mod present;
+mod prompt;
+mod report;
+mod table;
+pub mod text;
+pub mod trace;
+
+use std::io::{self, Write as _};
+use std::str::FromStr;
 
 pub use present::{Present, Table};
+
+use crate::error::{Error, Kind};
+
+/// How results are written (`-F/--format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Grid tables and `[OK]` lines, for people.
+    #[default]
+    Table,
+    /// One JSON document, indented, keys as the service sent them.
+    Json,
+    /// One JSON document a line, one line an item.
+    Jsonl,
+    /// One YAML document.
+    Yaml,
+    /// Comma-separated rows with a header.
+    Csv,
+}
+
+impl Format {
+    /// The words of `-F/--format` and `MA_CLI_FORMAT`.
+    pub const NAMES: [&str; 5] = ["table", "json", "jsonl", "yaml", "csv"];
+}
+
+/// What stands at the other end of the three streams, and what the environment says about colour.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminals {
+    /// Standard input is a terminal.
+    pub stdin: bool,
+    /// Standard output is a terminal.
+    pub stdout: bool,
+    /// Standard error is a terminal.
+    pub stderr: bool,
+    /// `NO_COLOR` is set or the terminal is dumb.
+    pub is_plain: bool,
+    /// `CLICOLOR_FORCE` is set.
+    pub is_color_forced: bool,
+}
+
+/// What the command line says about output.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// `-F/--format`, or the value of `MA_CLI_FORMAT`.
+    pub format: Format,
+    /// `--query`: a JMESPath expression applied to the document.
+    pub query: Option<String>,
+    /// `--no-progress`.
+    pub no_progress: bool,
+    /// `--no-color`.
+    pub no_color: bool,
+    /// `--no-input`: never ask.
+    pub no_input: bool,
+    /// `-D/--debug`: causes and traces.
+    pub debug: bool,
+}
+
+/// Writes to the user, asks the user. One writer for each stream.
+#[derive(Debug)]
+pub struct Ui {
+    options: Options,
+    terminals: Terminals,
+    is_colored: bool,
+}
+
+impl Ui {
+    /// Decides once what the streams can show.
+    pub fn new(options: Options, terminals: Terminals) -> Self {
+        let is_plain = options.no_color || terminals.is_plain;
+        Self { is_colored: !is_plain && (terminals.stderr || terminals.is_color_forced), terminals, options }
+    }
+
+    /// The chosen format; `--query` implies JSON.
+    pub fn format(&self) -> Format {
+        match (self.options.format, &self.options.query) {
+            (Format::Table | Format::Csv, Some(_)) => Format::Json,
+            (format, _) => format,
+        }
+    }
+
+    /// Whether a progress line may be drawn on standard error.
+    pub fn shows_progress(&self) -> bool {
+        self.terminals.stderr && !self.options.no_progress
+    }
+
+    /// Whether `-D/--debug` was given.
+    pub fn is_debug(&self) -> bool {
+        self.options.debug
+    }
+
+    /// Shows a result in the chosen format on standard output.
+    ///
+    /// # Errors
+    /// The expression of `--query` is wrong, or standard output cannot be written.
+    pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
+        let text = match self.format() {
+            Format::Table => table::grid(&result.table(), self.table_width()),
+            Format::Csv => table::csv(&result.table()),
+            format => document::render(result.document(), format, self.options.query.as_deref())?,
+        };
+        self.write(text.as_bytes())
+    }
+
+    /// Reports success: `[OK] message`, on standard output in the table format, else on standard error.
+    ///
+    /// # Errors
+    /// The stream cannot be written.
+    pub fn ok(&self, message: &str) -> Result<(), Error> {
+        let line = format!("{} {}\n", self.paint("[OK]", GREEN), self.shown(message));
+        if self.format() == Format::Table {
+            self.write(line.as_bytes())
+        } else {
+            self.write_error(&line);
+            Ok(())
+        }
+    }
+
+    /// Writes one line of text for people: to standard output in the table format, else to standard error.
+    ///
+    /// # Errors
+    /// The stream cannot be written.
+    pub fn line(&self, message: &str) -> Result<(), Error> {
+        let line = format!("{}\n", self.shown(message));
+        if self.format() == Format::Table {
+            self.write(line.as_bytes())
+        } else {
+            self.write_error(&line);
+            Ok(())
+        }
+    }
+
+    /// Writes text that came from a server, such as a log, to standard output: as it is into a pipe or file, without control
+    /// characters (but tabs and line ends) to a terminal.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn remote_text(&self, message: &str) -> Result<(), Error> {
+        if self.terminals.stdout {
+            self.write(text::printable_lines(message).as_bytes())
+        } else {
+            self.write(message.as_bytes())
+        }
+    }
+
+    /// Writes bytes to standard output as they are.
+    ///
+    /// # Errors
+    /// Standard output cannot be written; a reader that went away is [`Kind::BrokenPipe`].
+    pub fn write(&self, bytes: &[u8]) -> Result<(), Error> {
+        let mut stream = stdout().lock();
+        stream.write_all(bytes).and_then(|()| stream.flush()).map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Error::new(Kind::BrokenPipe, "the reader of standard output went away"),
+            _ => Error::new(Kind::Local, "cannot write to standard output").caused_by(error),
+        })
+    }
+
+    /// Warns on standard error: `[WARN] message`.
+    pub fn warn(&self, message: &str) {
+        let line = format!("{} {}\n", self.paint("[WARN]", YELLOW), self.shown(message));
+        self.write_error(&line);
+    }
+
+    /// Writes a line to standard error.
+    pub fn note(&self, message: &str) {
+        let line = format!("{}\n", self.shown(message));
+        self.write_error(&line);
+    }
+
+    /// Prints the error: text, or one JSON line when a document format was chosen.
+    pub fn report(&self, error: &Error) {
+        let text = if self.format() == Format::Table || self.format() == Format::Csv {
+            report::text(error, &self.paint("[ERROR]", RED), self.options.debug)
+        } else {
+            report::json(error)
+        };
+        self.write_error(&text);
+    }
+
+    fn write_error(&self, text: &str) {
+        // Nothing can be told to a user whose standard error is gone.
+        let _ = stderr().lock().write_all(text.as_bytes());
+    }
+
+    fn shown(&self, message: &str) -> String {
+        text::printable_lines(message)
+    }
+
+    fn paint(&self, word: &str, color: &str) -> String {
+        if self.is_colored { format!("\x1b[{color}m{word}\x1b[0m") } else { word.to_owned() }
+    }
+
+    /// Terminal width, or 120 columns where there is no terminal.
+    fn table_width(&self) -> u16 {
+        const WITHOUT_TERMINAL: u16 = 120;
+        if !self.terminals.stdout {
+            return WITHOUT_TERMINAL;
+        }
+        rustix::termios::tcgetwinsize(stdout()).map_or(WITHOUT_TERMINAL, |size| size.ws_col.max(40))
+    }
+}
+
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const RED: &str = "31";
+
+#[expect(clippy::disallowed_methods, reason = "the one writer of standard output")]
+fn stdout() -> io::Stdout {
+    io::stdout()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one writer of standard error")]
+fn stderr() -> io::Stderr {
+    io::stderr()
+}
+
+impl FromStr for Format {
+    type Err = Error;
+
+    fn from_str(word: &str) -> Result<Self, Error> {
+        match word.to_ascii_lowercase().as_str() {
+            "table" => Ok(Self::Table),
+            "json" => Ok(Self::Json),
+            "jsonl" => Ok(Self::Jsonl),
+            "yaml" => Ok(Self::Yaml),
+            "csv" => Ok(Self::Csv),
+            _ => Err(Error::new(Kind::Usage, format!("[{word}] is not an output format"))
+                .hint(format!("use one of {}", Self::NAMES.join(", ")))),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Manual pages, one a command, made from the same tree as the help.
+
+use clap::Command;
+
+use crate::cli::{argv, help};
+
+/// Every page: its file name (`ma-cli-ma-job-submit.1`) and its roff text.
+pub fn pages() -> Vec<(String, String)> {
+    let mut root = crate::cli::command();
+    root.build();
+    let mut pages = Vec::new();
+    collect(&root, &mut Vec::new(), &mut pages);
+    pages
+}
+
+fn collect(root: &Command, path: &mut Vec<String>, pages: &mut Vec<(String, String)>) {
+    let command = help::find(root, path);
+    if command.is_hide_set() {
+        return;
+    }
+    let name = std::iter::once("ma-cli").chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join("-");
+    pages.push((format!("{name}.1"), page(root, path, &name)));
+    for child in command.get_subcommands() {
+        path.push(child.get_name().to_owned());
+        collect(root, path, pages);
+        path.pop();
+    }
+}
+
+fn page(root: &Command, path: &[String], name: &str) -> String {
+    let command = help::find(root, path);
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    let mut text = format!(".TH {} 1 \"\" \"ma-cli {}\"\n", name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    text.push_str(&format!(".SH NAME\n{} \\- {}\n", roff(name), roff(&about)));
+    let usage = help::usage_line(root, path);
+    text.push_str(&format!(".SH SYNOPSIS\n{}\n", roff(usage.trim_start_matches("Usage: "))));
+    if let Some(long) = command.get_long_about() {
+        text.push_str(".SH DESCRIPTION\n");
+        for paragraph in long.to_string().split("\n\n") {
+            text.push_str(&format!(".PP\n{}\n", roff(&paragraph.replace('\n', " "))));
+        }
+    }
+    text.push_str(".SH OPTIONS\n");
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let names = if argument.is_positional() {
+            argument.get_value_names().map(|names| names.join(" ")).unwrap_or_default()
+        } else {
+            help::names(argument)
+        };
+        let about = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!(".TP\n{}\n{}\n", roff(&names), roff(&about)));
+        if !argv::is_flag(argument) {
+            let choices = help::choices(argument);
+            if !choices.is_empty() {
+                text.push_str(&format!("One of: {}.\n", roff(&choices.join(", "))));
+            }
+        }
+    }
+    if let Some(examples) = command.get_after_help() {
+        let lines = examples.to_string();
+        let lines = lines.strip_prefix("Examples:\n").unwrap_or(&lines);
+        text.push_str(&format!(".SH EXAMPLES\n.nf\n{}\n.fi\n", roff(lines)));
+    }
+    let children: Vec<_> = command.get_subcommands().filter(|child| !child.is_hide_set()).collect();
+    if !children.is_empty() {
+        text.push_str(".SH COMMANDS\n");
+        for child in children {
+            let about = child.get_about().map(ToString::to_string).unwrap_or_default();
+            text.push_str(&format!(".TP\n{}\n{}\n", roff(&format!("{name}-{}(1)", child.get_name())), roff(&about)));
+        }
+    }
+    text
+}
+
+/// Escapes what roff would read as its own: backslashes, dashes, and dots and quotes at the start of a line.
+fn roff(text: &str) -> String {
+    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
+    let guarded: Vec<_> = escaped
+        .lines()
+        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })
+        .collect();
+    guarded.join("\n")
+}

@@ -1,0 +1,129 @@
+//! Usage errors in the original's words: `Usage: …`, `Try '… -h' for help.`, `Error: …`.
+
+use std::ffi::OsString;
+
+use clap::Command;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+use crate::cli::{Invocation, argv, help};
+
+/// An option that does not exist, with the nearest one that does.
+pub fn no_such_option(root: &Command, path: &[String], option: &str) -> String {
+    let name = option.split('=').next().unwrap_or(option);
+    let command = help::find(root, path);
+    let candidates = command.get_arguments().chain(root.get_arguments().filter(|argument| argument.is_global_set()));
+    let nearest = candidates
+        .flat_map(|argument| {
+            let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
+            let shorts = argv::short_names(argument).map(|short| format!("-{short}"));
+            longs.into_iter().map(|long| format!("--{long}")).chain(shorts).collect::<Vec<_>>()
+        })
+        .map(|candidate| (strsim::jaro_winkler(&candidate, name), candidate))
+        .filter(|(likeness, _)| *likeness > 0.85)
+        .max_by(|left, right| left.0.total_cmp(&right.0));
+    let advice = nearest.map(|(_, candidate)| format!(" Did you mean {candidate}?")).unwrap_or_default();
+    message(root, path, &format!("No such option: {name}{advice}"))
+}
+
+/// A value too many or too few.
+pub fn wrong_arity(root: &Command, path: &[String], option: &str, is_missing: bool) -> String {
+    let name = option.split('=').next().unwrap_or(option);
+    let text = if is_missing { "requires an argument." } else { "does not take a value." };
+    message(root, path, &format!("Option '{name}' {text}"))
+}
+
+/// What clap found wrong, in click's words; a group without a sub-command is a call for help.
+pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> Invocation {
+    let path = command_path(root, arguments);
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(" "),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let reason = match error.kind() {
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            return Invocation::Print(help::command_page(root, &path));
+        }
+        ErrorKind::InvalidSubcommand => {
+            let suggestion = text(ContextKind::SuggestedSubcommand);
+            let advice = if suggestion.is_empty() { String::new() } else { format!(" Did you mean {suggestion}?") };
+            format!("No such command '{}'.{advice}", text(ContextKind::InvalidSubcommand))
+        }
+        ErrorKind::MissingRequiredArgument => {
+            let names = text(ContextKind::InvalidArg);
+            let name = names.split(" --").next().unwrap_or(&names).split('=').next().unwrap_or(&names).trim().to_owned();
+            if name.starts_with('-') {
+                format!("Missing option '{}'.", spelled(root, &path, &name))
+            } else {
+                format!("Missing argument '{}'.", plain(&name))
+            }
+        }
+        ErrorKind::UnknownArgument => format!("Got unexpected extra argument ({})", text(ContextKind::InvalidArg)),
+        ErrorKind::InvalidValue => {
+            let option = text(ContextKind::InvalidArg);
+            let choices = match error.get(ContextKind::ValidValue) {
+                Some(ContextValue::Strings(values)) => {
+                    values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ")
+                }
+                _ => String::new(),
+            };
+            let value = text(ContextKind::InvalidValue);
+            let name = option.split(" <").next().unwrap_or(&option).to_owned();
+            if choices.is_empty() {
+                format!("Invalid value for '{}': '{value}'", spelled(root, &path, &name))
+            } else {
+                format!("Invalid value for '{}': '{value}' is not one of {choices}.", spelled(root, &path, &name))
+            }
+        }
+        ErrorKind::ValueValidation => {
+            let option = text(ContextKind::InvalidArg);
+            let name = option.split(" <").next().unwrap_or(&option).to_owned();
+            let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            format!("Invalid value for '{}': '{}': {cause}", spelled(root, &path, &name), text(ContextKind::InvalidValue))
+        }
+        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    };
+    Invocation::Misuse(message(root, &path, &reason))
+}
+
+/// The usage line of the command, the way to its help, and what is wrong.
+pub fn message(root: &Command, path: &[String], reason: &str) -> String {
+    let names = std::iter::once(root.get_name()).chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+    format!("{}\nTry '{names} -h' for help.\n\nError: {reason}\n", help::usage_line(root, path))
+}
+
+/// All spellings of the option with that long name, as click prints them: `-i' / '--job-id`.
+fn spelled(root: &Command, path: &[String], long: &str) -> String {
+    let name = long.trim_start_matches('-').split([' ', '=']).next().unwrap_or_default();
+    let argument =
+        help::find(root, path).get_arguments().chain(root.get_arguments()).find(|argument| argument.get_long() == Some(name));
+    match argument {
+        Some(argument) => {
+            let mut spellings: Vec<_> = argument.get_short().map(|short| format!("-{short}")).into_iter().collect();
+            spellings.extend(argv::short_names(argument).map(|short| format!("-{short}")));
+            spellings.push(format!("--{name}"));
+            spellings.join("' / '")
+        }
+        None => plain(long),
+    }
+}
+
+fn plain(name: &str) -> String {
+    name.trim_matches(['<', '>', '.']).to_owned()
+}
+
+fn command_path(root: &Command, arguments: &[OsString]) -> Vec<String> {
+    let mut path = Vec::new();
+    let mut command = root;
+    for token in arguments.iter().skip(1).filter_map(|token| token.to_str()) {
+        if token == "--" {
+            break;
+        }
+        if let Some(child) = command.find_subcommand(token) {
+            path.push(child.get_name().to_owned());
+            command = child;
+        }
+    }
+    path
+}

@@ -1,0 +1,30 @@
+//! `ma-cli auto-completion`: the line to paste, nothing is installed.
+
+use crate::ctx::Ctx;
+use crate::error::Error;
+
+/// Print the line that turns on completion in your shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ma-cli auto-completion
+  ma-cli auto-completion Fish
+  eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\"")]
+pub struct AutoCompletionArgs {
+    /// Shell to complete in
+    #[arg(value_name = "[Bash|Zsh|Fish]", default_value = "Bash",
+          value_parser = clap::builder::PossibleValuesParser::new(["Bash", "Zsh", "Fish"]))]
+    shell: String,
+}
+
+/// Prints the tip and the line; the spelling `complation` is the original's and scripts match it.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn run(ctx: &Ctx, args: &AutoCompletionArgs) -> Result<(), Error> {
+    let line = match args.shell.to_ascii_lowercase().as_str() {
+        "fish" => "eval (env _MA_CLI_COMPLETE=fish_source ma-cli)".to_owned(),
+        shell => format!("eval \"$(_MA_CLI_COMPLETE={shell}_source ma-cli)\""),
+    };
+    ctx.ui.line("Tips: please paste following shell command to your terminal to activate auto complation.\n")?;
+    ctx.ui.ok(&line)
+}

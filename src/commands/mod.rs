@@ -1,0 +1,36 @@
+//! The commands: one file a verb, one folder a noun. The path tells the command.
+
+pub mod auto_completion;
+pub mod configure;
+pub mod help;
+pub mod platform;
+
+use crate::ctx::Ctx;
+use crate::error::Error;
+
+/// Every command and group of the root.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Configure authentication and endpoints for this tool
+    Configure(configure::ConfigureArgs),
+    /// Print the line that turns on completion in your shell
+    AutoCompletion(auto_completion::AutoCompletionArgs),
+    /// Run ModelArts, OBS and IAM on this machine
+    #[command(subcommand)]
+    Platform(platform::PlatformCommand),
+    /// Show help for a command or a topic
+    Help(help::HelpArgs),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever the command could not do.
+pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Configure(args) => configure::run(ctx, args),
+        Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
+        Command::Platform(command) => platform::run(ctx, command).await,
+        Command::Help(args) => help::run(ctx, &args),
+    }
+}

@@ -1,0 +1,107 @@
+//! Why a copy, or one file of it, failed.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::obs;
+
+/// Failures of the copier.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Source and destination make no sense together.
+    #[error("{0}")]
+    Plan(String),
+    /// Nothing is at the source.
+    #[error("the source [{0}] does not exist")]
+    NoSource(String),
+    /// The store failed or refused.
+    #[error(transparent)]
+    Store(#[from] obs::Error),
+    /// This machine failed: files, folders, disk.
+    #[error("cannot {action} [{}]: {source}", .path.display())]
+    Local {
+        /// What was being done, such as `read`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The source changed under the copy.
+    #[error("[{0}] changed while it was copied")]
+    Changed(String),
+    /// A key or name that cannot exist on the other side.
+    #[error("[{name}] cannot be placed: {reason}")]
+    Unplaceable {
+        /// The key or path, shown with its control characters escaped.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The check that was asked for cannot be made.
+    #[error("[{target}] cannot be verified by {check}: {reason}")]
+    Unverifiable {
+        /// The `obs://` address.
+        target: String,
+        /// The check that was asked for.
+        check: &'static str,
+        /// What is missing.
+        reason: &'static str,
+    },
+    /// Tried again as often as the policy allows.
+    #[error("{source} (after {attempts} attempts in {:.1} s)", .elapsed.as_secs_f64())]
+    Exhausted {
+        /// The last failure.
+        source: Box<Error>,
+        /// Attempts made.
+        attempts: u32,
+        /// Time since the first attempt began.
+        elapsed: Duration,
+    },
+    /// Stopped on request.
+    #[error("the copy was interrupted")]
+    Cancelled,
+}
+
+impl Error {
+    /// A failure of this machine.
+    pub fn local(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Self::Local { action, path: path.into(), source }
+    }
+
+    /// A name that cannot be placed; control characters are escaped, so that it can be shown.
+    pub fn unplaceable(name: &str, reason: impl Into<String>) -> Self {
+        Self::Unplaceable { name: name.escape_debug().to_string(), reason: reason.into() }
+    }
+
+    /// The store's failure, if it is one.
+    pub fn store(&self) -> Option<&obs::Error> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Exhausted { source, .. } => source.store(),
+            _ => None,
+        }
+    }
+
+    /// Every other file would fail the same way, so the run ends: unknown caller, no such bucket, stopped.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Cancelled)
+            || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket())
+    }
+
+    /// Ends the run only if nothing worked so far: not allowed, or no connection.
+    pub fn is_fatal_at_first(&self) -> bool {
+        self.store().is_some_and(|error| error.is_refusal() || error.is_network())
+    }
+}
+
+impl obs::error::Failure for Error {
+    fn as_obs(&self) -> Option<&obs::Error> {
+        self.store()
+    }
+
+    fn exhausted(self, attempts: u32, elapsed: Duration) -> Self {
+        Self::Exhausted { source: Box::new(self), attempts, elapsed }
+    }
+}

@@ -1,0 +1,45 @@
+//! What happens during a copy, for whoever watches.
+
+use std::fmt;
+
+/// One step of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The scan found a file of that size; more may follow until [`Event::ScanDone`].
+    Found {
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// The totals are known now.
+    ScanDone,
+    /// Bytes were transferred; negative when they have to be sent again.
+    Moved(i64),
+    /// A file arrived, complete and checked.
+    Finished {
+        /// Path or key, relative to what is copied.
+        name: String,
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// A file failed; the rest goes on.
+    Failed {
+        /// Path or key, relative to what is copied.
+        name: String,
+        /// Why.
+        message: String,
+    },
+}
+
+/// Takes events; called from many tasks at once, so it must be quick.
+pub trait EventSink: fmt::Debug + Send + Sync {
+    /// Takes one event.
+    fn event(&self, event: Event);
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl EventSink for Silent {
+    fn event(&self, _event: Event) {}
+}

@@ -1,0 +1,134 @@
+//! From keys to relative paths: what can be placed on a disk, and what cannot. Pure.
+
+/// Longest file name on the usual file systems, in bytes.
+pub const LONGEST_NAME: usize = 255;
+
+/// Where a key belongs below the destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file at this relative path.
+    File(String),
+    /// A folder at this relative path; empty for the destination itself. Such keys end with `/` and mark empty folders.
+    Folder(String),
+}
+
+/// Finds the place of a key that begins with `prefix`.
+///
+/// # Errors
+/// Why the key has no place: names that are empty, `.` or `..`, too long, or that hold control characters.
+pub fn place(prefix: &str, key: &str) -> Result<Place, String> {
+    let relative = key.strip_prefix(prefix).ok_or("it does not begin with the prefix that was listed")?;
+    if relative.is_empty() {
+        return Ok(Place::Folder(String::new()));
+    }
+    let (path, is_folder) = relative.strip_suffix('/').map_or((relative, false), |path| (path, true));
+    for name in path.split('/') {
+        check_name(name)?;
+    }
+    Ok(if is_folder { Place::Folder(path.to_owned()) } else { Place::File(path.to_owned()) })
+}
+
+/// Whether a single name can stand in a folder.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check_name(name: &str) -> Result<(), String> {
+    match name {
+        "" => Err("it has an empty part between slashes".to_owned()),
+        "." | ".." => Err(format!("its part [{name}] has a meaning of its own in paths")),
+        name if name.chars().any(char::is_control) => Err("it holds control characters".to_owned()),
+        name if name.len() > LONGEST_NAME => Err(format!("a part of it is longer than {LONGEST_NAME} bytes")),
+        _ => Ok(()),
+    }
+}
+
+/// Finds keys that need a folder where an earlier key put a file. Keys come sorted, so only the files that the current key
+/// begins with are remembered.
+#[derive(Debug, Default)]
+pub struct Conflicts {
+    files: Vec<String>,
+}
+
+impl Conflicts {
+    /// Looks at the next place of a sorted listing.
+    ///
+    /// # Errors
+    /// Which file is in the way.
+    pub fn check(&mut self, place: &Place) -> Result<(), String> {
+        let (Place::File(path) | Place::Folder(path)) = place;
+        while self.files.last().is_some_and(|file| !path.starts_with(file.as_str())) {
+            self.files.pop();
+        }
+        let is_folder = matches!(place, Place::Folder(_));
+        let below = |file: &&String| path.as_bytes().get(file.len()).map_or(is_folder && path == *file, |next| *next == b'/');
+        if let Some(file) = self.files.iter().find(below) {
+            return Err(format!("[{file}] is a file, so nothing can be below it"));
+        }
+        if !is_folder {
+            self.files.push(path.clone());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Conflicts, Place, place};
+
+    #[test]
+    fn places_keys() {
+        let file = |path: &str| Ok(Place::File(path.to_owned()));
+        let folder = |path: &str| Ok(Place::Folder(path.to_owned()));
+        let table = [
+            ("p/", "p/a", file("a")),
+            ("p/", "p/a/b c+%é", file("a/b c+%é")),
+            ("p/", "p/", folder("")),
+            ("p/", "p/a/", folder("a")),
+            ("", "a", file("a")),
+            ("", "...", file("...")),
+            ("", "a\\b", file("a\\b")),
+        ];
+        for (prefix, key, expected) in table {
+            assert_eq!(place(prefix, key), expected, "{key}");
+        }
+        let long = "x".repeat(256);
+        for key in
+            ["/etc/passwd", "..", "../a", "a/../b", "a//b", "a/./b", ".", "a\nb", "a\0b", "//", "/", "a//", &long, "a/..//"]
+        {
+            assert!(place("", key).is_err(), "{key:?}");
+        }
+        assert!(place("p/", "q/a").is_err());
+    }
+
+    #[test]
+    fn finds_files_that_would_have_to_be_folders() {
+        let mut conflicts = Conflicts::default();
+        let keys = [
+            ("a", true),
+            ("a-b", true),
+            ("a-b/c", false),
+            ("a/b", false),
+            ("a/b/c", false),
+            ("ab", true),
+            ("b/c", true),
+            ("b/c/", false),
+            ("b/d/", true),
+            ("b/d/e", true),
+        ];
+        for (key, fits) in keys {
+            assert_eq!(conflicts.check(&place("", key).unwrap()).is_ok(), fits, "{key}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_leaves_the_destination(key in "[a./\\\\\u{1}é]{0,12}") {
+            if let Ok(Place::File(path) | Place::Folder(path)) = place("", &key) {
+                prop_assert!(path.is_empty() || path.split('/').all(|name| !matches!(name, "" | "." | "..")));
+                prop_assert!(!path.starts_with('/'));
+            }
+        }
+    }
+}

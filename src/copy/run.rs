@@ -1,0 +1,320 @@
+//! One run: scan on one side, a bounded number of files under way, outcomes into the summary.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Instant;
+
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::copy::budget::Budget;
+use crate::copy::destination::Destination;
+use crate::copy::digest::Check;
+use crate::copy::error::Error;
+use crate::copy::event::{Event, EventSink};
+use crate::copy::plan::Plan;
+use crate::copy::scan::{self, Item, WAITING};
+use crate::copy::summary::Summary;
+use crate::copy::{Options, download, key, upload};
+use crate::obs::list::Entry;
+use crate::obs::{Client, ObsUrl};
+
+/// So many files in a row that could not be reached end the run: the store is gone.
+const UNREACHABLE: u32 = 16;
+
+/// What every file of a run shares.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) client: Client,
+    pub(super) options: Options,
+    pub(super) budget: Budget,
+    pub(super) events: Arc<dyn EventSink>,
+    pub(super) cancel: CancellationToken,
+}
+
+/// A file or folder that arrived.
+#[derive(Debug)]
+pub(super) enum Done {
+    File { bytes: u64, check: Check },
+    Folder,
+}
+
+type Outcome = (String, Result<Done, Error>);
+type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+impl Run {
+    pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
+        let budget = Budget::new(options.jobs, options.memory);
+        Arc::new(Self { client, options, budget, events, cancel })
+    }
+
+    pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
+        let started = Instant::now();
+        let copied = match plan {
+            Plan::UploadFile { source, destination } => self.upload_file(source, destination).await,
+            Plan::UploadFolder { source, destination } => self.upload_folder(source, destination.as_folder()).await,
+            Plan::DownloadFile { source, destination } => self.download_file(source, &destination).await,
+            Plan::DownloadFolder { source, destination } => self.download_folder(source.as_folder(), &destination).await,
+        };
+        if self.cancel.is_cancelled() && copied.as_ref().is_err_and(|error| !error.is_fatal()) {
+            return Err(Error::Cancelled);
+        }
+        let mut summary = copied?;
+        summary.elapsed = started.elapsed();
+        Ok(summary)
+    }
+
+    async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
+        let status = std::fs::metadata(&source).map_err(|error| Error::local("read", &source, error))?;
+        self.found(status.len());
+        self.events.event(Event::ScanDone);
+        let name = source.display().to_string();
+        let done = upload::file(self, &source, &destination, status.len()).await?;
+        Ok(self.summarise_one(name, done))
+    }
+
+    async fn download_file(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
+        let name = destination.file_name().and_then(|name| name.to_str()).filter(|name| key::check_name(name).is_ok());
+        let name = name.ok_or_else(|| Error::Plan(format!("[{}] is no usable file name", destination.display())))?;
+        let info = self.client.head(&source).await.map_err(|error| {
+            if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
+        })?;
+        self.found(info.size);
+        self.events.event(Event::ScanDone);
+        let folder = destination.parent().unwrap_or(Path::new("/"));
+        let target = Arc::new(Destination::open(folder)?);
+        let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
+        let done = download::object(self, &target, name, &source.bucket, &entry).await?;
+        Ok(self.summarise_one(name.to_owned(), done))
+    }
+
+    async fn upload_folder(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
+        let (sender, receiver) = channel(WAITING);
+        let scan = tokio::task::spawn_blocking(move || scan::walk(&source, &sender));
+        let summary = self
+            .pump(receiver, |run, item| match item {
+                Item::LocalFile { name, path, size } => {
+                    let url = destination.join(&name);
+                    Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
+                }
+                Item::LocalFolder { name } => {
+                    let url = destination.join(&name).as_folder();
+                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                }
+                other => refuse(other),
+            })
+            .await;
+        scan.await.map_err(|error| Error::local("walk", "", std::io::Error::other(error)))??;
+        summary
+    }
+
+    async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
+        let (sender, receiver) = channel(WAITING);
+        let bucket = source.bucket.clone();
+        let client = self.client.clone();
+        let scan = tokio::spawn(async move { scan::list(&client, &source, &sender).await });
+        // Opened by the first item: a source that does not exist leaves no folder behind.
+        let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
+        let path = Arc::new(destination.to_owned());
+        let summary = self
+            .pump(receiver, |run, item| {
+                let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
+                let open = move || match target.get() {
+                    Some(target) => Ok(Arc::clone(target)),
+                    None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
+                };
+                match item {
+                    Item::Object { name, entry } => Box::pin(async move {
+                        let done = match open() {
+                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
+                            Err(error) => Err(error),
+                        };
+                        (name, done)
+                    }),
+                    Item::Marker { name } => Box::pin(async move {
+                        let made = open().and_then(|target| target.make_folder(&name));
+                        (name, made.map(|()| Done::Folder))
+                    }),
+                    other => refuse(other),
+                }
+            })
+            .await;
+        let listed = match scan.await {
+            Ok(listed) => listed,
+            Err(error) => Err(Error::local("list", "", std::io::Error::other(error))),
+        };
+        let summary = match (summary, listed) {
+            (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
+            (Ok(summary), Ok(())) => summary,
+        };
+        // An empty bucket is an empty folder.
+        if target.get().is_none() {
+            Destination::open(destination)?;
+        }
+        Ok(summary)
+    }
+
+    /// Takes items while files are under way, until the scan ends, something fatal happens, or the run is stopped. All files
+    /// under way have ended when it returns.
+    async fn pump(
+        self: &Arc<Self>,
+        mut items: Receiver<Item>,
+        mut begin: impl FnMut(Arc<Self>, Item) -> Task,
+    ) -> Result<Summary, Error> {
+        // Twice the requests: while one file waits for its turn another opens its source.
+        let most = self.options.jobs.max(1) * 2;
+        let mut tasks: JoinSet<Outcome> = JoinSet::new();
+        let mut tally = Tally::default();
+        let mut scanning = true;
+        let stopped = loop {
+            if !scanning && tasks.is_empty() {
+                break None;
+            }
+            tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => break Some(Error::Cancelled),
+                Some(outcome) = tasks.join_next(), if !tasks.is_empty() => {
+                    if let Some(fatal) = self.settle(&mut tally, outcome) {
+                        break Some(fatal);
+                    }
+                }
+                item = items.recv(), if scanning && tasks.len() < most => match item {
+                    Some(item) => {
+                        self.announce(&item);
+                        tasks.spawn(begin(Arc::clone(self), item));
+                    }
+                    None => {
+                        scanning = false;
+                        self.events.event(Event::ScanDone);
+                    }
+                },
+            }
+        };
+        let Some(error) = stopped else { return Ok(tally.summary) };
+        self.cancel.cancel();
+        drop(items);
+        while tasks.join_next().await.is_some() {}
+        Err(error)
+    }
+
+    fn settle(&self, tally: &mut Tally, outcome: Result<Outcome, tokio::task::JoinError>) -> Option<Error> {
+        let (name, result) = match outcome {
+            Ok(outcome) => outcome,
+            Err(error) => return Some(Error::local("copy", "", std::io::Error::other(error))),
+        };
+        match result {
+            Ok(done) => {
+                tally.unreachable = 0;
+                self.count(&mut tally.summary, name, &done);
+                None
+            }
+            Err(error) => {
+                let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
+                tally.unreachable = if unreachable { tally.unreachable + 1 } else { 0 };
+                let nothing_worked = tally.summary.files + tally.summary.folders == 0;
+                if error.is_fatal() || (nothing_worked && error.is_fatal_at_first()) || tally.unreachable >= UNREACHABLE {
+                    return Some(error);
+                }
+                self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
+                tally.summary.fail(name, error);
+                None
+            }
+        }
+    }
+
+    fn count(&self, summary: &mut Summary, name: String, done: &Done) {
+        match *done {
+            Done::File { bytes, check } => {
+                summary.add(bytes, check);
+                self.events.event(Event::Finished { name, bytes });
+            }
+            Done::Folder => summary.folders += 1,
+        }
+    }
+
+    fn summarise_one(&self, name: String, done: Done) -> Summary {
+        let mut summary = Summary::default();
+        self.count(&mut summary, name, &done);
+        summary
+    }
+
+    fn announce(&self, item: &Item) {
+        match item {
+            Item::LocalFile { size, .. } => self.found(*size),
+            Item::Object { entry, .. } => self.found(entry.size),
+            _ => {}
+        }
+    }
+
+    fn found(&self, bytes: u64) {
+        self.events.event(Event::Found { bytes });
+    }
+}
+
+#[derive(Default)]
+struct Tally {
+    summary: Summary,
+    // Files in a row that failed for want of a connection.
+    unreachable: u32,
+}
+
+fn refuse(item: Item) -> Task {
+    let outcome = match item {
+        Item::Refused { name, error } => (name, Err(error)),
+        other => {
+            let name = format!("{other:?}");
+            let error = Error::unplaceable(&name, "it belongs to the other direction");
+            (name, Err(error))
+        }
+    };
+    Box::pin(std::future::ready(outcome))
+}
+
+/// Counts the bytes that an attempt moved, and takes them back unless they are kept.
+#[derive(Debug)]
+pub(super) struct Meter {
+    events: Arc<dyn EventSink>,
+    moved: AtomicI64,
+}
+
+impl Meter {
+    pub(super) fn new(run: &Run) -> Arc<Self> {
+        Arc::new(Self { events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
+    }
+
+    pub(super) fn add(&self, bytes: usize) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.events.event(Event::Moved(bytes));
+    }
+
+    /// The attempt succeeded: its bytes count.
+    pub(super) fn keep(&self) {
+        self.moved.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        let moved = self.moved.load(Ordering::Relaxed);
+        if moved != 0 {
+            self.events.event(Event::Moved(-moved));
+        }
+    }
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T, F>(work: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Error> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::local("work on", "", std::io::Error::other(error))),
+    }
+}

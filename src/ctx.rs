@@ -1,0 +1,204 @@
+//! What a command is given: environment, settings, output, and clients made on first use.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Api;
+use crate::auth::{self, Authenticator, CredentialSource};
+use crate::error::{Error, Kind};
+use crate::http;
+use crate::settings::env::Env;
+use crate::settings::{Flags, Identity, Service, Settings};
+use crate::ui::Ui;
+
+/// The surroundings of one command.
+#[derive(Debug)]
+pub struct Ctx {
+    /// The process environment as it was at the start.
+    pub env: Env,
+    /// Output and questions.
+    pub ui: Ui,
+    flags: Flags,
+    settings: OnceLock<Settings>,
+    client: OnceLock<http::Client>,
+    authenticator: OnceLock<Authenticator>,
+    cancel: OnceLock<CancellationToken>,
+}
+
+impl Ctx {
+    /// Nothing is read or connected yet.
+    pub fn new(env: Env, ui: Ui, flags: Flags) -> Self {
+        Self {
+            env,
+            ui,
+            flags,
+            settings: OnceLock::new(),
+            client: OnceLock::new(),
+            authenticator: OnceLock::new(),
+            cancel: OnceLock::new(),
+        }
+    }
+
+    /// What the command line said about settings; for `configure`, which writes rather than resolves them.
+    pub fn flags(&self) -> &Flags {
+        &self.flags
+    }
+
+    /// The resolved settings. The first call reads the files and prints warnings about them.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood, a profile that does not exist.
+    pub fn settings(&self) -> Result<&Settings, Error> {
+        if let Some(settings) = self.settings.get() {
+            return Ok(settings);
+        }
+        let settings = Settings::resolve(&self.flags, &self.env)?;
+        for warning in &settings.warnings {
+            self.ui.warn(warning);
+        }
+        if !settings.verify_tls {
+            self.ui.warn("TLS certificates are not checked in this run (--no-verify-ssl): anyone on the way can read and change what is sent");
+        }
+        Ok(self.settings.get_or_init(|| settings))
+    }
+
+    /// How connections are made.
+    ///
+    /// # Errors
+    /// As [`Ctx::settings`].
+    pub fn http_options(&self) -> Result<http::Options, Error> {
+        let settings = self.settings()?;
+        let either = |upper: &str, lower: &str| self.env.get(upper).or_else(|| self.env.get(lower)).map(str::to_owned);
+        Ok(http::Options {
+            ca_bundle: settings.ca_bundle.clone(),
+            verify_tls: settings.verify_tls,
+            proxy: http::proxy::Options {
+                https: either("HTTPS_PROXY", "https_proxy"),
+                http: either("HTTP_PROXY", "http_proxy"),
+                none: either("NO_PROXY", "no_proxy"),
+            },
+            ..http::Options::default()
+        })
+    }
+
+    /// The HTTP client of the control planes.
+    ///
+    /// # Errors
+    /// As [`Ctx::settings`].
+    pub fn http_client(&self) -> Result<&http::Client, Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let options = self.http_options()?;
+        Ok(self.client.get_or_init(|| http::Client::new(options)))
+    }
+
+    /// How requests to the control planes are authenticated.
+    ///
+    /// # Errors
+    /// Nothing is configured ([`Kind::Auth`]); as [`Ctx::settings`].
+    pub fn authenticator(&self) -> Result<&Authenticator, Error> {
+        if let Some(authenticator) = self.authenticator.get() {
+            return Ok(authenticator);
+        }
+        let authenticator = self.build_authenticator()?;
+        Ok(self.authenticator.get_or_init(|| authenticator))
+    }
+
+    /// The access keys that requests to the object store are signed with; temporary ones for those who log in with a password.
+    ///
+    /// # Errors
+    /// As [`Ctx::authenticator`].
+    pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+        Ok(match self.authenticator()? {
+            Authenticator::Keys { credentials, .. } => Arc::clone(credentials),
+            Authenticator::Token(tokens) => {
+                Arc::new(auth::TemporaryKeys::new(self.http_client()?.clone(), Arc::clone(tokens), self.cache()))
+            }
+        })
+    }
+
+    /// The control plane of ModelArts.
+    ///
+    /// # Errors
+    /// As [`Ctx::authenticator`]; no endpoint is known.
+    pub fn modelarts(&self) -> Result<Api, Error> {
+        let endpoint = &self.settings()?.endpoint(Service::ModelArts)?.value;
+        Ok(Api::new(endpoint, self.http_client()?.clone(), self.authenticator()?.clone()))
+    }
+
+    fn build_authenticator(&self) -> Result<Authenticator, Error> {
+        let settings = self.settings()?;
+        let identity = settings.identity.as_ref().ok_or(auth::Error::NothingConfigured)?;
+        let project_id = settings.project_id.as_ref().map(|id| id.value.clone());
+        let region = settings.region.as_ref().map(|region| region.value.clone());
+        let no_region =
+            || Error::new(Kind::Config, "no region is configured").hint("set one with: ma-cli configure --region REGION");
+        let client = self.http_client()?.clone();
+        let iam = || settings.endpoint(Service::Iam).map(|endpoint| endpoint.value.clone());
+        match &identity.value {
+            Identity::Keys { access_key, secret_key, security_token } => {
+                let credentials: Arc<dyn CredentialSource> = Arc::new(auth::StaticCredential::new(auth::Credential {
+                    access_key: access_key.clone(),
+                    secret_key: secret_key.clone(),
+                    security_token: security_token.clone(),
+                    expires_at: None,
+                }));
+                let project = match project_id {
+                    Some(id) => auth::Project::Known(id),
+                    None => auth::Project::Lookup(Arc::new(auth::ProjectLookup::new(
+                        client,
+                        iam()?,
+                        region.ok_or_else(no_region)?,
+                        Arc::clone(&credentials),
+                        self.cache(),
+                    ))),
+                };
+                Ok(Authenticator::Keys { credentials, project })
+            }
+            Identity::Password { account, username, password } => {
+                let login = auth::Login {
+                    endpoint: iam()?,
+                    account: Some(account.clone()),
+                    username: username.clone(),
+                    password: password.clone(),
+                    region: region.ok_or_else(no_region)?,
+                    project_id,
+                };
+                Ok(Authenticator::Token(Arc::new(auth::TokenSource::new(client, login, self.cache()))))
+            }
+        }
+    }
+
+    fn cache(&self) -> auth::Cache {
+        auth::Cache::new(self.env.state_directory().join("cache"))
+    }
+
+    /// Cancelled by the first Ctrl-C, after which the command has to come to an end; the second one ends the process at once.
+    /// Until this is called, Ctrl-C ends the process as usual.
+    pub fn cancel(&self) -> CancellationToken {
+        self.cancel
+            .get_or_init(|| {
+                let token = CancellationToken::new();
+                tokio::spawn(watch_interrupts(token.clone()));
+                token
+            })
+            .clone()
+    }
+}
+
+async fn watch_interrupts(token: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_err() {
+        return;
+    }
+    token.cancel();
+    if tokio::signal::ctrl_c().await.is_ok() {
+        exit_interrupted();
+    }
+}
+
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "the second Ctrl-C must work whatever the command is doing")]
+fn exit_interrupted() -> ! {
+    std::process::exit(i32::from(Kind::Interrupted.exit_code()))
+}

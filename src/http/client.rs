@@ -1,0 +1,347 @@
+//! The client of the control planes: one attempt or several, with time limits, request ids and redacted traces.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use reqwest::{NoProxy, Proxy, redirect};
+use rustls::{ClientConfig, RootCertStore};
+use url::Url;
+
+use crate::http::{Error, Options, redact, tls};
+
+/// Longest silence on an open connection.
+const READ_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Hosts that are never reached through a proxy.
+const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+
+/// How long one attempt may take, by what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeClass {
+    /// Answers that come from a database: 60 s.
+    Control,
+    /// Operations that make the service work before it answers: 120 s.
+    Slow,
+    /// Bodies of any length: no limit but that on silence.
+    Transfer,
+}
+
+impl TimeClass {
+    fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Control => Some(Duration::from_secs(60)),
+            Self::Slow => Some(Duration::from_secs(120)),
+            Self::Transfer => None,
+        }
+    }
+}
+
+/// One attempt's request, headers complete.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Method.
+    pub method: Method,
+    /// Whole address, query included.
+    pub url: Url,
+    /// Headers, authorization included.
+    pub headers: HeaderMap,
+    /// Body; empty for none.
+    pub body: Bytes,
+    /// Time limit.
+    pub class: TimeClass,
+    /// Sending it twice has the effect of sending it once, although its method does not say so (a search, a login).
+    pub repeatable: bool,
+}
+
+impl Request {
+    /// A request without headers or body.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class: TimeClass::Control, repeatable: false }
+    }
+
+    /// Makes `document` the body.
+    #[must_use]
+    pub fn json(mut self, document: &serde_json::Value) -> Self {
+        self.body = Bytes::from(document.to_string());
+        self.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self
+    }
+
+    /// Whether the method promises that sending it twice has the effect of sending it once.
+    pub fn is_idempotent(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE)
+    }
+}
+
+/// What a server answered, whatever the status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// A header's value, when it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The service's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.header("x-request-id")
+    }
+}
+
+/// Sends requests; cheap to clone, all clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    /// Speaks http only and needs no certificates; the platform is reached by this one.
+    plain: OnceLock<reqwest::Client>,
+    /// Loading the system's roots takes milliseconds, so it waits for the first https request.
+    secure: OnceLock<reqwest::Client>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Client").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// A client that connects when the first request is sent.
+    pub fn new(options: Options) -> Self {
+        Self { inner: Arc::new(Inner { options, plain: OnceLock::new(), secure: OnceLock::new() }) }
+    }
+
+    /// Value of the `User-Agent` header; signed requests sign it.
+    pub fn user_agent(&self) -> &str {
+        &self.inner.options.user_agent
+    }
+
+    /// One attempt. Redirects are answers like any other.
+    ///
+    /// # Errors
+    /// [`Error`] when there is no whole answer; a status such as 500 is an answer.
+    pub async fn send(&self, request: Request) -> Result<Answer, Error> {
+        let host = host(&request.url);
+        let limit = request.class.limit();
+        let response = self.start(request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(|error| classify(&error, &host, limit.unwrap_or(READ_TIMEOUT)))?;
+        let answer = Answer { status, headers, body };
+        trace_answer(&answer);
+        Ok(answer)
+    }
+
+    /// One attempt whose body is handed on piece by piece when the status is 2xx; other answers come back whole.
+    ///
+    /// # Errors
+    /// As [`Client::send`]; some pieces may have been handed on by then.
+    pub async fn download(&self, request: Request, mut piece: impl FnMut(&[u8]) + Send) -> Result<Answer, Error> {
+        let host = host(&request.url);
+        let mut response = self.start(request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let failed = |error: reqwest::Error| classify(&error, &host, READ_TIMEOUT);
+        let mut answer = Answer { status, headers, body: Bytes::new() };
+        if status.is_success() {
+            while let Some(bytes) = response.chunk().await.map_err(failed)? {
+                piece(&bytes);
+            }
+        } else {
+            answer.body = response.bytes().await.map_err(failed)?;
+        }
+        trace_answer(&answer);
+        Ok(answer)
+    }
+
+    async fn start(&self, request: Request) -> Result<reqwest::Response, Error> {
+        trace_request(&request);
+        let client = self.connection(&request.url)?;
+        let host = host(&request.url);
+        let limit = request.class.limit();
+        let mut builder = client.request(request.method, request.url).headers(request.headers).body(request.body);
+        if let Some(limit) = limit {
+            builder = builder.timeout(limit);
+        }
+        let connect_timeout = self.inner.options.connect_timeout;
+        builder.send().await.map_err(|error| {
+            let limit = if error.is_connect() { connect_timeout } else { limit.unwrap_or(READ_TIMEOUT) };
+            classify(&error, &host, limit)
+        })
+    }
+
+    fn connection(&self, url: &Url) -> Result<&reqwest::Client, Error> {
+        let (cell, secure) = match url.scheme() {
+            "https" => (&self.inner.secure, true),
+            "http" => (&self.inner.plain, false),
+            other => return Err(Error::Invalid(format!("an endpoint begins with https:// or http://, not {other}://"))),
+        };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let built = build(&self.inner.options, secure)?;
+        Ok(cell.get_or_init(|| built))
+    }
+}
+
+fn build(options: &Options, secure: bool) -> Result<reqwest::Client, Error> {
+    let invalid = |error: reqwest::Error| Error::Invalid(error.without_url().to_string());
+    let proxied = options.proxy.https.is_some() || options.proxy.http.as_deref().is_some_and(|url| url.starts_with("https:"));
+    let config = if secure || proxied { tls::client_config(options)?.as_ref().clone() } else { without_roots()? };
+    let mut builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(config)
+        .redirect(redirect::Policy::none())
+        .referer(false)
+        .user_agent(&options.user_agent)
+        .connect_timeout(options.connect_timeout)
+        .read_timeout(READ_TIMEOUT)
+        .no_proxy();
+    let direct = match &options.proxy.none {
+        Some(hosts) => format!("{LOOPBACK},{hosts}"),
+        None => LOOPBACK.to_owned(),
+    };
+    let address = if secure { &options.proxy.https } else { &options.proxy.http };
+    if let Some(address) = address {
+        let proxy = if secure { Proxy::https(address) } else { Proxy::http(address) }.map_err(invalid)?;
+        builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&direct)));
+    }
+    builder.build().map_err(invalid)
+}
+
+/// A configuration that trusts nobody, for clients that never speak TLS.
+fn without_roots() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Invalid(error.to_string()))?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
+/// Host and port, as error messages name them.
+fn host(url: &Url) -> String {
+    let name = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
+}
+
+fn classify(error: &reqwest::Error, host: &str, limit: Duration) -> Error {
+    let host = host.to_owned();
+    let message = innermost(error);
+    if error.is_timeout() {
+        return Error::Timeout { host, seconds: limit.as_secs() };
+    }
+    if is_tls(error) {
+        return Error::Tls { host, message };
+    }
+    if error.is_builder() {
+        return Error::Invalid(message);
+    }
+    if error.is_connect() { Error::Connect { host, message } } else { Error::Interrupted { host, message } }
+}
+
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+/// Looks for an error of rustls in the chain; input/output errors wrap theirs, sometimes twice, without naming it as source.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
+}
+
+fn trace_request(request: &Request) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    let (method, url) = (&request.method, redact::url(&request.url));
+    tracing::debug!(headers = headers(&request.headers), body = redact::body(&request.body), "-> {method} {url}");
+}
+
+fn trace_answer(answer: &Answer) {
+    if !tracing::enabled!(tracing::Level::DEBUG) {
+        return;
+    }
+    tracing::debug!(headers = headers(&answer.headers), body = redact::body(&answer.body), "<- {}", answer.status);
+}
+
+fn headers(headers: &HeaderMap) -> String {
+    let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        format!("{name}: {}", redact::header(name.as_str(), &text))
+    };
+    headers.iter().map(shown).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use url::Url;
+
+    use super::{Client, Request};
+    use crate::http::{Error, Options, proxy};
+
+    #[tokio::test]
+    async fn a_closed_port_is_named_in_the_error() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/v3")).unwrap();
+        let error = Client::new(Options::default()).send(Request::new(Method::GET, url)).await.unwrap_err();
+        let Error::Connect { host, message } = error else { panic!("{error:?}") };
+        assert_eq!(host, format!("127.0.0.1:{port}"));
+        assert!(message.contains("refused"), "{message}");
+    }
+
+    #[tokio::test]
+    async fn loopback_takes_no_proxy_and_redirects_are_answers() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await.unwrap();
+            let answer = "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nX-Request-Id: r1\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        });
+        // Nothing listens on port 9, so a request that takes the proxy fails.
+        let proxy = proxy::Options { http: Some("http://127.0.0.1:9".to_owned()), ..proxy::Options::default() };
+        let client = Client::new(Options { proxy, ..Options::default() });
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
+        let answer = client.send(Request::new(Method::GET, url)).await.unwrap();
+        assert_eq!((answer.status.as_u16(), answer.request_id()), (302, Some("r1")));
+    }
+
+    #[tokio::test]
+    async fn plain_text_where_tls_is_expected_is_a_tls_error() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        });
+        let url = Url::parse(&format!("https://127.0.0.1:{port}/")).unwrap();
+        let error = Client::new(Options::default()).send(Request::new(Method::GET, url)).await.unwrap_err();
+        assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+    }
+}

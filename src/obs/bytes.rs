@@ -1,0 +1,344 @@
+//! The thin path: put object, upload part, get range. One attempt each; the caller wraps them in
+//! [`Client::retrying`](crate::obs::Client::retrying), because only it can give the bytes again or throw away what arrived.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, LAST_MODIFIED, RANGE,
+};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+use crate::obs::body::{Body, Payload, StreamBody};
+use crate::obs::client::Client;
+use crate::obs::error::{Error, ServiceError};
+use crate::obs::sdk::parse_date;
+use crate::obs::sign::{UNSIGNED_PAYLOAD, Unsigned};
+use crate::obs::transport::Progress;
+use crate::obs::url::ObsUrl;
+
+/// No more of an error's body is read than this.
+const ERROR_BODY: usize = 64 * 1024;
+
+/// Further wishes about a put.
+#[derive(Clone, Debug, Default)]
+pub struct PutOptions {
+    /// `Content-MD5` in base64: the store refuses bytes that do not match.
+    pub content_md5: Option<String>,
+    /// `partNumber` and `uploadId`: sends a part instead of an object.
+    pub part: Option<(u32, String)>,
+}
+
+/// What the store says of an object it took or gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags {
+    /// `ETag` without its quotes.
+    pub etag: String,
+    /// CRC-64/XZ of the whole object (`x-obs-checksum-crc64ecma`).
+    pub crc64: Option<u64>,
+    /// CRC-64/NVME of the whole object (`x-amz-checksum-crc64nvme`, of type `FULL_OBJECT`).
+    pub crc64nvme: Option<u64>,
+    /// The store keeps the object encrypted with a key of its own, so its ETag is no MD5.
+    pub encrypted: bool,
+}
+
+impl Tags {
+    /// The MD5 of the bytes in hex, where the ETag is one.
+    pub fn md5(&self) -> Option<&str> {
+        let is_md5 = self.etag.len() == 32 && self.etag.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (is_md5 && !self.encrypted).then_some(self.etag.as_str())
+    }
+}
+
+/// Which bytes to get.
+#[derive(Clone, Debug, Default)]
+pub struct GetOptions {
+    /// First byte and length; `None` for the whole object.
+    pub range: Option<(u64, u64)>,
+    /// ETag the object must still have.
+    pub if_match: Option<String>,
+    /// Ask stores of the AWS family for their checksum.
+    pub checksum: bool,
+}
+
+/// The head of an answer to a get, and its body to come.
+#[derive(Debug)]
+pub struct Got {
+    /// Size of the whole object.
+    pub size: u64,
+    /// ETag and checksums.
+    pub tags: Tags,
+    /// When the object was written.
+    pub modified: Option<OffsetDateTime>,
+    /// The bytes of the range.
+    pub body: Body,
+}
+
+impl Client {
+    /// Sends an object, or a part of one, once. Returns what the store says of it.
+    ///
+    /// # Errors
+    /// Every [`Error`]; [`Error::Source`] when the payload could not be read.
+    pub async fn put_once(&self, url: &ObsUrl, payload: Payload, options: &PutOptions) -> Result<Tags, Error> {
+        let operation = if options.part.is_some() { "upload part" } else { "put" };
+        let query = options
+            .part
+            .as_ref()
+            .map(|(number, upload)| format!("partNumber={number}&uploadId={}", crate::obs::address::encode_query(upload)))
+            .unwrap_or_default();
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        if let Some(digest) = &options.content_md5 {
+            headers.push(("content-md5", digest));
+        }
+        let answer =
+            self.exchange(Call { operation, method: "PUT", url, query: &query, headers: &headers, payload }, &[]).await?;
+        let tags = tags(answer.headers());
+        // Read to the end, so that the connection can be used again.
+        let _ = Limited::new(answer.into_body(), ERROR_BODY).collect().await;
+        if tags.etag.is_empty() {
+            return Err(Error::Answer { operation, target: url.to_string(), message: "the answer has no ETag".to_owned() });
+        }
+        Ok(tags)
+    }
+
+    /// Asks for an object or a range of it, once. The range of the answer is checked.
+    ///
+    /// # Errors
+    /// Every [`Error`]; [`Error::Answer`] when the range is not the one asked for.
+    pub async fn get_once(&self, url: &ObsUrl, options: &GetOptions) -> Result<Got, Error> {
+        let operation = "get";
+        let mut extra: Vec<(HeaderName, String)> = Vec::new();
+        if let Some((first, length)) = options.range {
+            extra.push((RANGE, format!("bytes={first}-{}", first + length.max(1) - 1)));
+        }
+        if let Some(etag) = &options.if_match {
+            extra.push((IF_MATCH, format!("\"{etag}\"")));
+        }
+        let headers: &[(&str, &str)] = if options.checksum { &[("x-amz-checksum-mode", "ENABLED")] } else { &[] };
+        let payload = Payload::Whole(Bytes::new());
+        let answer = self.exchange(Call { operation, method: "GET", url, query: "", headers, payload }, &extra).await?;
+        let wrong = |message: String| Error::Answer { operation, target: url.to_string(), message };
+        let length = content_length(&answer).ok_or_else(|| wrong("the answer has no length".to_owned()))?;
+        let size = match options.range {
+            None => length,
+            Some((first, wanted)) => {
+                let header = header(answer.headers(), &CONTENT_RANGE).unwrap_or_default();
+                let (start, end, size) =
+                    parse_content_range(header).ok_or_else(|| wrong(format!("the answer has no usable range [{header}]")))?;
+                if start != first || end + 1 - start != length || length > wanted || (length < wanted && end + 1 != size) {
+                    return Err(wrong(format!("the answer has another range than asked for [{header}]")));
+                }
+                size
+            }
+        };
+        let tags = tags(answer.headers());
+        if options.if_match.as_ref().is_some_and(|etag| *etag != tags.etag) {
+            return Err(wrong("the store ignored If-Match and sent another version".to_owned()));
+        }
+        let modified = header(answer.headers(), &LAST_MODIFIED).and_then(parse_date);
+        let stall = self.inner.transport.stall();
+        let body = Body { incoming: answer.into_body(), operation, target: url.to_string(), stall, left: length };
+        Ok(Got { size, tags, modified, body })
+    }
+
+    async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
+        let (operation, target) = (call.operation, call.url.to_string());
+        let progress = Progress::new();
+        let reason = Arc::new(Mutex::new(None));
+        let mut request = self.signed(&call).await?;
+        for (name, value) in extra {
+            request.headers_mut().insert(name, header_value(value)?);
+        }
+        let body = match call.payload {
+            Payload::Whole(bytes) => SdkBody::from(bytes),
+            Payload::Stream { length, pieces } => {
+                SdkBody::from_body_1_x(StreamBody::new(length, pieces, progress.clone(), Arc::clone(&reason)))
+            }
+        };
+        let answer = match self.inner.transport.send(request.map(|()| body), &progress).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let stopped = reason.lock().unwrap_or_else(PoisonError::into_inner).take();
+                return Err(stopped.map_or_else(|| error.into(), Error::Source));
+            }
+        };
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let (parts, body) = answer.into_parts();
+        let limit = self.inner.transport.stall();
+        let text = match tokio::time::timeout(limit, Limited::new(body, ERROR_BODY).collect()).await {
+            Ok(Ok(text)) => text.to_bytes(),
+            _ => Bytes::new(),
+        };
+        Err(Error::Service(Box::new(service_error(operation, target, parts.status.as_u16(), &parts.headers, &text))))
+    }
+
+    async fn signed(&self, call: &Call<'_>) -> Result<Request<()>, Error> {
+        let inner = &self.inner;
+        let credential = self.credential().await?;
+        let (host, path) = inner.address.locate(&call.url.bucket, &call.url.key);
+        let digest = match &call.payload {
+            // On a plain connection to another machine the signature covers the body, as far as it is in memory.
+            Payload::Whole(bytes) if !inner.address.is_private() => hex::encode(Sha256::digest(bytes)),
+            _ => UNSIGNED_PAYLOAD.to_owned(),
+        };
+        let unsigned = Unsigned {
+            method: call.method,
+            host: &host,
+            path: &path,
+            query: call.query,
+            headers: call.headers,
+            payload: &digest,
+        };
+        let signature = inner.signer.sign(&unsigned, &credential, inner.clock.now());
+        let mut path_and_query = path;
+        if !call.query.is_empty() {
+            let _ = write!(path_and_query, "?{}", call.query);
+        }
+        let mut builder = Request::builder()
+            .method(call.method)
+            .uri(inner.address.url(&host, &path_and_query))
+            .header("x-amz-content-sha256", digest)
+            .header("x-amz-date", signature.date)
+            .header(AUTHORIZATION, sensitive(&signature.authorization)?);
+        for (name, value) in call.headers {
+            builder = builder.header(*name, *value);
+        }
+        if let Some(token) = &credential.security_token {
+            builder = builder.header("x-amz-security-token", sensitive(token.expose())?);
+        }
+        builder.body(()).map_err(|error| Error::Url(format!("[{}] cannot be asked for: {error}", call.url)))
+    }
+}
+
+struct Call<'a> {
+    operation: &'static str,
+    method: &'a str,
+    url: &'a ObsUrl,
+    query: &'a str,
+    headers: &'a [(&'a str, &'a str)],
+    payload: Payload,
+}
+
+fn header_value(value: &str) -> Result<HeaderValue, Error> {
+    HeaderValue::from_str(value).map_err(|_| Error::Url("a header holds characters that cannot be sent".to_owned()))
+}
+
+fn sensitive(value: &str) -> Result<HeaderValue, Error> {
+    let mut value = header_value(value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn content_length(answer: &Response<Incoming>) -> Option<u64> {
+    header(answer.headers(), &CONTENT_LENGTH)?.parse().ok()
+}
+
+/// `bytes 0-9/100` as first, last and size.
+fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
+    let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, size) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
+    (first <= last && last < size).then_some((first, last, size))
+}
+
+fn tags(headers: &HeaderMap) -> Tags {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let encrypted = ["x-amz-server-side-encryption", "x-obs-server-side-encryption"]
+        .iter()
+        .any(|name| text(name).is_some_and(|value| value.contains("kms")))
+        || text("x-amz-server-side-encryption-customer-algorithm").is_some();
+    let whole = text("x-amz-checksum-type").is_none_or(|kind| kind == "FULL_OBJECT");
+    Tags {
+        etag: header(headers, &ETAG).unwrap_or_default().trim_matches('"').to_owned(),
+        crc64: text("x-obs-checksum-crc64ecma").or_else(|| text("x-obs-hash-crc64ecma")).and_then(|value| value.parse().ok()),
+        crc64nvme: text("x-amz-checksum-crc64nvme").filter(|_| whole).and_then(decode_crc),
+        encrypted,
+    }
+}
+
+fn decode_crc(value: &str) -> Option<u64> {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
+}
+
+#[derive(serde::Deserialize, Default)]
+#[serde(default)]
+struct ErrorDocument {
+    #[serde(alias = "Code")]
+    code: String,
+    #[serde(alias = "Message")]
+    message: String,
+    #[serde(alias = "RequestId")]
+    request_id: Option<String>,
+}
+
+fn service_error(operation: &'static str, target: String, status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
+    let text = String::from_utf8_lossy(body);
+    let document: ErrorDocument = if text.trim_start().starts_with('{') {
+        serde_json::from_str(&text).unwrap_or_default()
+    } else {
+        quick_xml::de::from_str(&text).unwrap_or_default()
+    };
+    let find = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    ServiceError {
+        operation,
+        target,
+        status,
+        code: document.code,
+        message: document.message,
+        request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
+        retry_after: find("retry-after"),
+        date: find("date").and_then(|value| parse_date(&value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::{Tags, parse_content_range, service_error};
+
+    #[test]
+    fn reads_ranges() {
+        assert_eq!(parse_content_range("bytes 0-9/100"), Some((0, 9, 100)));
+        for bad in ["", "bytes */100", "bytes 9-0/100", "bytes 0-100/100", "0-9/100", "bytes 0-9/*"] {
+            assert_eq!(parse_content_range(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_error_bodies() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-obs-request-id", "H1".parse().unwrap());
+        let xml = b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>gone</Message><HostId>h</HostId></Error>";
+        let error = service_error("get", "t".into(), 404, &headers, xml);
+        assert_eq!((error.code.as_str(), error.message.as_str()), ("NoSuchKey", "gone"));
+        assert_eq!(error.request_id.as_deref(), Some("H1"));
+        let json = br#"{"code":"AccessDenied","message":"no","request_id":"R"}"#;
+        let error = service_error("get", "t".into(), 403, &headers, json);
+        assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("AccessDenied", Some("R")));
+        assert_eq!(service_error("get", "t".into(), 502, &headers, b"<html>bad gateway").code, "");
+    }
+
+    #[test]
+    fn knows_when_an_etag_is_an_md5() {
+        let tags = |etag: &str, encrypted| Tags { etag: etag.into(), encrypted, ..Tags::default() };
+        assert!(tags("d41d8cd98f00b204e9800998ecf8427e", false).md5().is_some());
+        assert!(tags("d41d8cd98f00b204e9800998ecf8427e", true).md5().is_none());
+        assert!(tags("d41d8cd98f00b204e9800998ecf8427e-2", false).md5().is_none());
+        assert!(tags("", false).md5().is_none());
+    }
+}

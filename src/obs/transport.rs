@@ -1,0 +1,107 @@
+//! One HTTP/1.1 connection pool under both halves of the client.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use aws_smithy_types::body::SdkBody;
+use http::header::{PROXY_AUTHORIZATION, USER_AGENT};
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::http::connector::Connector;
+use crate::http::{Error, Options};
+
+/// Idle connections are dropped before the usual server limits (60 s and more) close them under a request.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// hyper's buffer of one connection; 32 connections must stay far below the memory promise.
+const BUFFER: usize = 128 * 1024;
+
+/// Sends requests; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Transport {
+    client: Client<Connector, SdkBody>,
+    connector: Connector,
+    user_agent: HeaderValue,
+    stall: Duration,
+}
+
+/// When bytes of a request last moved, shared with a body that is being sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress {
+    start: Instant,
+    millis: Arc<AtomicU64>,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), millis: Arc::new(AtomicU64::new(0)) }
+    }
+
+    /// Bytes moved now.
+    pub(crate) fn touch(&self) {
+        let millis = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.millis.store(millis, Ordering::Relaxed);
+    }
+
+    fn quiet_for(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(self.millis.load(Ordering::Relaxed)))
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(options: &Options, stall: Duration) -> Result<Self, Error> {
+        let user_agent = HeaderValue::from_str(&options.user_agent)
+            .map_err(|_| Error::Invalid("the user agent holds characters that a header cannot".to_owned()))?;
+        let connector = Connector::new(options.clone());
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .http1_max_buf_size(BUFFER)
+            .build(connector.clone());
+        Ok(Self { client, connector, user_agent, stall })
+    }
+
+    /// The time without progress after which a request counts as stalled.
+    pub(crate) fn stall(&self) -> Duration {
+        self.stall
+    }
+
+    /// Sends a request and waits for the head of the answer. `progress` is touched by the body, if it is one that streams.
+    pub(crate) async fn send(&self, mut request: Request<SdkBody>, progress: &Progress) -> Result<Response<Incoming>, Error> {
+        request.headers_mut().insert(USER_AGENT, self.user_agent.clone());
+        if let Some(authorization) = self.connector.proxy_authorization(request.uri())? {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+        }
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let answer = self.client.request(request);
+        tokio::pin!(answer);
+        loop {
+            let left = self.stall.saturating_sub(progress.quiet_for());
+            if left.is_zero() {
+                return Err(Error::Timeout { host, seconds: self.stall.as_secs() });
+            }
+            if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
+                return answer.map_err(|error| classify(&host, error));
+            }
+        }
+    }
+}
+
+/// Our connector's own errors come back as they were; anything else broke on the way.
+fn classify(host: &str, error: hyper_util::client::legacy::Error) -> Error {
+    let mut message = error.to_string();
+    let mut link: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(current) = link {
+        if let Some(own) = current.downcast_ref::<Error>() {
+            return own.duplicate();
+        }
+        message = current.to_string();
+        link = current.source();
+    }
+    Error::Interrupted { host: host.to_owned(), message }
+}

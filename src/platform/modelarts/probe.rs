@@ -1,0 +1,68 @@
+//! What this machine has in place of the engines' images.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// An interpreter that takes longer than this to say its version is no use.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Prints executable, version, and whether the module can be imported.
+const SCRIPT: &str = "import sys, importlib.util as u
+print(sys.executable)
+print('.'.join(map(str, sys.version_info[:3])))
+print(len(sys.argv) < 2 or u.find_spec(sys.argv[1]) is not None)";
+
+/// An interpreter that answered.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    /// Its own absolute path: what is started may be a wrapper that needs the platform's environment.
+    pub(super) executable: String,
+    /// Version, as `3.11.7`.
+    pub(super) version: String,
+    /// The module that was asked for and is not installed.
+    pub(super) lacks: Option<String>,
+}
+
+/// Answers of interpreters, asked once each.
+#[derive(Debug, Default)]
+pub(super) struct Probes(Mutex<BTreeMap<(String, Option<&'static str>), Found>>);
+
+impl Probes {
+    /// Asks an interpreter about itself and a module; what it lacks is asked for again each time, since it may be installed.
+    ///
+    /// # Errors
+    /// Why it cannot be used, as text.
+    pub(super) async fn find(&self, python: &str, module: Option<&'static str>) -> Result<Found, String> {
+        let key = (python.to_owned(), module);
+        if let Some(found) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(found.clone());
+        }
+        let output = Command::new(python).args(["-c", SCRIPT]).args(module).stdin(Stdio::null()).kill_on_drop(true).output();
+        let output = match tokio::time::timeout(LIMIT, output).await {
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) => return Err(format!("{python} cannot be started: {error}")),
+            Err(_) => return Err(format!("{python} does not answer")),
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let [executable, version, has] = text.lines().collect::<Vec<_>>()[..] else {
+            return Err(format!("{python} is no Python 3 that works: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        };
+        let lacks = module.filter(|_| has != "True").map(str::to_owned);
+        let found = Found { executable: executable.to_owned(), version: version.to_owned(), lacks };
+        if found.lacks.is_none() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+        }
+        Ok(found)
+    }
+
+    /// Whether a program can be started.
+    pub(super) async fn runs(&self, program: &str) -> bool {
+        let mut command = Command::new(program);
+        command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        matches!(tokio::time::timeout(LIMIT, command.status()).await, Ok(Ok(_)))
+    }
+}

@@ -1,0 +1,252 @@
+//! Jobs and their events in the state file. Every change of a job is one transaction with the events that tell of it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::platform::modelarts::error::ApiError;
+use crate::platform::runner::usage::now;
+use crate::platform::state::{self, State};
+
+/// Kind of a job's document.
+const JOB: &str = "training-job";
+
+/// Where a job stands. The names are the API's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Creating,
+    Pending,
+    Running,
+    Terminating,
+    Completed,
+    Failed,
+    Terminated,
+    Abnormal,
+}
+
+impl Phase {
+    const ALL: [Self; 8] = [
+        Self::Creating,
+        Self::Pending,
+        Self::Running,
+        Self::Terminating,
+        Self::Completed,
+        Self::Failed,
+        Self::Terminated,
+        Self::Abnormal,
+    ];
+
+    /// The API's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "Creating",
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Terminating => "Terminating",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Terminated => "Terminated",
+            Self::Abnormal => "Abnormal",
+        }
+    }
+
+    /// The API's finer name.
+    fn secondary(self) -> &'static str {
+        match self {
+            Self::Pending => "Queuing",
+            Self::Abnormal => "CreateFailed",
+            other => other.name(),
+        }
+    }
+
+    /// The phase of a document.
+    pub(crate) fn of(job: &Value) -> Option<Self> {
+        let name = job["status"]["phase"].as_str()?;
+        Self::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+
+    /// Nothing comes after it.
+    pub(crate) fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Terminated | Self::Abnormal)
+    }
+
+    /// Writes the phase into a document.
+    pub(crate) fn set(self, job: &mut Value) {
+        job["status"]["phase"] = json!(self.name());
+        job["status"]["secondary_phase"] = json!(self.secondary());
+    }
+}
+
+/// How grave an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+/// Something that happened to a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    level: Level,
+    message: String,
+}
+
+impl Event {
+    /// The ordinary course of things.
+    pub(crate) fn info(message: impl Into<String>) -> Self {
+        Self { level: Level::Info, message: message.into() }
+    }
+
+    /// Something a user should look at.
+    pub(crate) fn warning(message: impl Into<String>) -> Self {
+        Self { level: Level::Warning, message: message.into() }
+    }
+
+    /// Why something failed.
+    pub(crate) fn error(message: impl Into<String>) -> Self {
+        Self { level: Level::Error, message: message.into() }
+    }
+}
+
+/// Stores a new job.
+pub(crate) fn create(state: &State, id: &str, job: &Value, event: &Event) -> Result<(), state::Error> {
+    state.write(|transaction| {
+        state::put(transaction, JOB, id, now(), job)?;
+        tell(transaction, id, event)
+    })
+}
+
+/// The job's document.
+pub(crate) fn get(state: &State, id: &str) -> Result<Value, ApiError> {
+    state.read(|connection| state::get(connection, JOB, id))?.ok_or_else(|| ApiError::no_job(id))
+}
+
+/// All jobs, oldest first.
+pub(crate) fn list(state: &State) -> Result<Vec<Value>, state::Error> {
+    state.read(|connection| state::list(connection, JOB))
+}
+
+/// The jobs that stand in one of the phases, oldest first.
+pub(crate) fn in_phases(state: &State, phases: &[Phase]) -> Result<Vec<Value>, state::Error> {
+    let names = json!(phases.iter().map(|phase| phase.name()).collect::<Vec<_>>()).to_string();
+    let query = "SELECT body FROM document WHERE kind = ?1
+                 AND json_extract(body, '$.status.phase') IN (SELECT value FROM json_each(?2)) ORDER BY created, id";
+    state.read(|connection| connection.prepare_cached(query)?.query_map([JOB, &names], |row| row.get(0))?.collect())
+}
+
+/// Changes a job in one transaction: `change` sees the document as it is now, edits it and says which events to add. When it
+/// refuses, nothing is changed.
+pub(crate) fn change<E: From<ApiError> + From<state::Error>>(
+    state: &State,
+    id: &str,
+    change: impl FnOnce(&mut Value) -> Result<Vec<Event>, E>,
+) -> Result<Value, E> {
+    state.write(|transaction| {
+        let mut job = state::get(transaction, JOB, id)?.ok_or_else(|| ApiError::no_job(id))?;
+        let events = change(&mut job)?;
+        state::put(transaction, JOB, id, 0, &job)?;
+        for event in &events {
+            tell(transaction, id, event)?;
+        }
+        Ok(job)
+    })
+}
+
+/// Deletes a job with its events; `allowed` decides by the document.
+pub(crate) fn delete(state: &State, id: &str, allowed: impl FnOnce(&Value) -> Result<(), ApiError>) -> Result<(), ApiError> {
+    state.write(|transaction| {
+        let job = state::get(transaction, JOB, id)?.ok_or_else(|| ApiError::no_job(id))?;
+        allowed(&job)?;
+        state::delete(transaction, JOB, id)?;
+        transaction.execute("DELETE FROM document WHERE kind = ?1", [event_kind(id)])?;
+        Ok(())
+    })
+}
+
+/// Adds an event. One that cannot be written is only missing from a list, so failures are passed over.
+pub(crate) fn add(state: &State, id: &str, event: &Event) {
+    let added: Result<(), state::Error> = state.write(|transaction| tell(transaction, id, event));
+    if let Err(error) = added {
+        tracing::warn!(job = id, error = &error as &dyn std::error::Error, "an event was lost");
+    }
+}
+
+/// Adds an event unless one of the same text is there: what is told again after a restart of the platform.
+pub(crate) fn add_once(state: &State, id: &str, event: &Event) {
+    let known = events(state, id).is_ok_and(|events| events.iter().any(|known| known["message"] == json!(event.message)));
+    if !known {
+        add(state, id, event);
+    }
+}
+
+/// All events of a job, oldest first, as the API gives them.
+pub(crate) fn events(state: &State, id: &str) -> Result<Vec<Value>, state::Error> {
+    state.read(|connection| state::list(connection, &event_kind(id)))
+}
+
+fn tell(connection: &Connection, id: &str, event: &Event) -> Result<(), state::Error> {
+    let number = event_number();
+    let milliseconds = number / 1_000_000;
+    let time = OffsetDateTime::from_unix_timestamp(milliseconds / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let level = match event.level {
+        Level::Info => "Info",
+        Level::Warning => "Warning",
+        Level::Error => "Error",
+    };
+    let source = if event.message.starts_with('[') { "Task" } else { "Job" };
+    let time = time.format(&Rfc3339).unwrap_or_default();
+    let body = json!({"level": level, "source": source, "time": time, "message": event.message});
+    state::put(connection, &event_kind(id), &format!("{number:020}"), milliseconds, &body)
+}
+
+fn event_kind(id: &str) -> String {
+    format!("training-event/{id}")
+}
+
+/// The time in nanoseconds, made unique, so that events keep their order.
+fn event_number() -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let time = OffsetDateTime::now_utc().unix_timestamp_nanos() as i64;
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(time.max(last + 1)));
+    time.max(last.unwrap_or_default() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{ApiError, Event, Phase, State, add_once, change, create, delete, events, get};
+
+    #[test]
+    fn a_change_and_its_events_are_one() {
+        let state = State::in_memory().unwrap();
+        let mut job = json!({"status": {}});
+        Phase::Pending.set(&mut job);
+        create(&state, "1", &job, &Event::info("created")).unwrap();
+        let refused = change(&state, "1", |job| {
+            Phase::Failed.set(job);
+            Err::<Vec<Event>, _>(ApiError::no_job("x"))
+        });
+        assert!(refused.is_err());
+        assert_eq!(Phase::of(&get(&state, "1").unwrap()), Some(Phase::Pending));
+        assert_eq!(super::in_phases(&state, &[Phase::Creating, Phase::Pending]).unwrap(), [job]);
+        assert!(super::in_phases(&state, &[Phase::Running]).unwrap().is_empty());
+        change::<ApiError>(&state, "1", |job| {
+            Phase::Running.set(job);
+            Ok(vec![Event::info("running"), Event::error("[worker-0] odd")])
+        })
+        .unwrap();
+        add_once(&state, "1", &Event::info("running"));
+        let told = events(&state, "1").unwrap();
+        let texts: Vec<_> =
+            told.iter().map(|event| (event["message"].as_str().unwrap(), event["source"].as_str().unwrap())).collect();
+        assert_eq!(texts, [("created", "Job"), ("running", "Job"), ("[worker-0] odd", "Task")]);
+        delete(&state, "1", |_| Ok(())).unwrap();
+        assert!(events(&state, "1").unwrap().is_empty());
+        assert!(get(&state, "1").is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! The paths of the training service.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::platform::modelarts::{Training, engine, event, flavor, pool, search, task, training_job};
+
+/// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
+pub(crate) const LINKS: &str = "/platform/logs/";
+
+/// All routes of the service. The caller has authenticated the requests, but for those below [`LINKS`].
+pub fn routes(training: Arc<Training>) -> Router {
+    Router::new()
+        .route("/v2/{project_id}/training-jobs", post(training_job::create))
+        .route("/v2/{project_id}/training-job-searches", post(search::list))
+        .route("/v2/{project_id}/training-job-names", get(training_job::check_name))
+        .route("/v2/{project_id}/training-job-engines", get(engine::list))
+        .route("/v2/{project_id}/training-job-flavors", get(flavor::list))
+        .route(
+            "/v2/{project_id}/training-jobs/{id}",
+            get(training_job::show).put(training_job::describe).delete(training_job::delete),
+        )
+        .route("/v2/{project_id}/training-jobs/{id}/actions", post(training_job::act))
+        .route("/v2/{project_id}/training-jobs/{id}/events", get(event::list))
+        .route("/v2/{project_id}/training-jobs/{id}/tasks", get(task::list))
+        .route("/v2/{project_id}/training-jobs/{id}/tasks/{task}/logs/preview", get(task::preview))
+        .route("/v2/{project_id}/training-jobs/{id}/tasks/{task}/logs/url", get(task::link))
+        .route("/v2/{project_id}/training-jobs/{id}/metrics/{task}", get(task::metrics))
+        .route("/v2/{project_id}/pools", get(pool::list))
+        .route("/v2/{project_id}/pools/{name}", get(pool::show))
+        .route(&format!("{LINKS}{{id}}/{{task}}"), get(task::follow_link))
+        .with_state(training)
+}

@@ -1,0 +1,125 @@
+//! Giving jobs their turn: in the order of their creation (higher priorities first), as long as there are slots.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::platform::modelarts::error::ApiError;
+use crate::platform::modelarts::plan::slots_of;
+use crate::platform::modelarts::record::{self, Event, Phase};
+use crate::platform::modelarts::{Active, Training, drive};
+use crate::platform::runner::usage::now;
+use crate::platform::state;
+
+/// Takes up jobs that held slots when the platform ended. They get them back even if there are fewer slots now: they run.
+pub(super) fn resume(training: &Arc<Training>) -> Result<(), state::Error> {
+    for job in record::in_phases(training.state(), &[Phase::Running, Phase::Terminating])? {
+        start(training, &job);
+    }
+    Ok(())
+}
+
+/// Looks at the queue whenever something has changed, until the platform ends.
+pub(super) async fn run(training: Arc<Training>) {
+    loop {
+        if let Err(error) = admit(&training) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the queue of training jobs cannot be read");
+        }
+        tokio::select! {
+            () = training.wake.notified() => {}
+            () = training.ending.cancelled() => return,
+        }
+    }
+}
+
+fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
+    for job in record::in_phases(training.state(), &[Phase::Creating])? {
+        record::change::<ApiError>(training.state(), id_of(&job), |job| {
+            if Phase::of(job) != Some(Phase::Creating) {
+                return Ok(Vec::new());
+            }
+            Phase::Pending.set(job);
+            Ok(vec![Event::info("Training job is queuing and awaiting resources.")])
+        })?;
+    }
+    let mut waiting = record::in_phases(training.state(), &[Phase::Pending])?;
+    waiting.sort_by_key(|job| std::cmp::Reverse(priority(job)));
+    let slots = training.options().slots;
+    for job in waiting {
+        let taken = training.active().contains_key(id_of(&job));
+        if taken {
+            continue;
+        }
+        if training.slots_taken() + slots_of(&job, slots) > slots {
+            break;
+        }
+        start(training, &job);
+    }
+    Ok(())
+}
+
+/// Gives a job its slots and a driver.
+fn start(training: &Arc<Training>, job: &Value) {
+    let id = id_of(job).to_owned();
+    let stop = CancellationToken::new();
+    {
+        let mut active = training.active();
+        // A stop that came between the look at the queue and now has not found the job here: look again, under the lock.
+        let phase = record::get(training.state(), &id).ok().and_then(|job| Phase::of(&job));
+        match phase {
+            Some(Phase::Terminating) => stop.cancel(),
+            Some(Phase::Pending | Phase::Running) => {}
+            _ => return,
+        }
+        let slots = slots_of(job, training.options().slots);
+        active.insert(id.clone(), Active { slots, stop: stop.clone() });
+    }
+    let training = Arc::clone(training);
+    training.tracker.clone().spawn(async move {
+        drive::drive(&training, &id, &stop).await;
+        training.active().remove(&id);
+        training.wake.notify_one();
+    });
+}
+
+/// Stops a job: at once when it holds no slots yet, else through its driver.
+///
+/// # Errors
+/// There is no such job, or it has ended or is being stopped.
+pub(super) fn stop(training: &Training, id: &str) -> Result<Value, ApiError> {
+    let active = training.active();
+    let job = record::change::<ApiError>(training.state(), id, |job| {
+        let phase = Phase::of(job).unwrap_or(Phase::Creating);
+        if phase.is_final() || phase == Phase::Terminating {
+            return Err(ApiError::phase("stopped", phase.name()));
+        }
+        if active.contains_key(id) {
+            Phase::Terminating.set(job);
+            return Ok(vec![Event::info("Training job is being stopped.")]);
+        }
+        Phase::Terminated.set(job);
+        Ok(vec![Event::info("Training job was stopped manually.")])
+    })?;
+    if let Some(active) = active.get(id) {
+        active.stop.cancel();
+    }
+    drop(active);
+    training.wake.notify_one();
+    Ok(job)
+}
+
+/// Milliseconds a job has run: fixed when it has ended, growing while it runs.
+pub(super) fn refresh_duration(job: &mut Value) {
+    if let (Some(Phase::Running | Phase::Terminating), Some(start)) = (Phase::of(job), job["status"]["start_time"].as_i64()) {
+        job["status"]["duration"] = (now() - start).max(0).into();
+    }
+}
+
+fn id_of(job: &Value) -> &str {
+    job["metadata"]["id"].as_str().unwrap_or_default()
+}
+
+fn priority(job: &Value) -> u64 {
+    job["spec"]["schedule_policy"]["priority"].as_u64().unwrap_or(1)
+}

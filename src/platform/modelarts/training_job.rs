@@ -1,0 +1,139 @@
+//! Training jobs: create, show, describe, stop, delete.
+
+use std::fs;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::platform::identity::Caller;
+use crate::platform::modelarts::create::{self, Origin, description_fits};
+use crate::platform::modelarts::error::ApiError;
+use crate::platform::modelarts::record::{self, Event, Phase};
+use crate::platform::modelarts::{Training, schedule};
+use crate::platform::runner::layout::job_folder;
+use crate::platform::runner::usage::now;
+
+/// Reads a body as JSON, whatever content type it claims: clients send several.
+pub(super) fn body(bytes: &Bytes) -> Result<Value, ApiError> {
+    let read: Result<Value, _> = serde_json::from_slice(bytes);
+    match read {
+        Ok(value) if value.is_object() => Ok(value),
+        Ok(_) => Err(ApiError::bad("ModelArts.2787", "Invalid JSON request body: it is not an object.")),
+        Err(error) => Err(ApiError::bad("ModelArts.2787", format!("Invalid JSON request body: {error}."))),
+    }
+}
+
+/// `POST /v2/{project_id}/training-jobs`.
+pub(super) async fn create(
+    State(training): State<Arc<Training>>,
+    caller: Option<Extension<Caller>>,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let user_name = caller.map_or_else(|| training.options().user_name.clone(), |caller| caller.user_name.clone());
+    let origin = Origin { id: &id, user_name: &user_name, now: now(), slots: training.options().slots };
+    let job = create::document(&body(&bytes)?, &origin)?;
+    record::create(training.state(), &id, &job, &Event::info("Training job is created."))?;
+    training.wake.notify_one();
+    Ok((StatusCode::CREATED, Json(job)))
+}
+
+/// `GET /v2/{project_id}/training-jobs/{id}`.
+pub(super) async fn show(
+    State(training): State<Arc<Training>>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Value>, ApiError> {
+    let mut job = record::get(training.state(), &id)?;
+    schedule::refresh_duration(&mut job);
+    Ok(Json(job))
+}
+
+/// `PUT /v2/{project_id}/training-jobs/{id}`: the description, and the priority of a job that waits.
+pub(super) async fn describe(
+    State(training): State<Arc<Training>>,
+    Path((_, id)): Path<(String, String)>,
+    bytes: Bytes,
+) -> Result<StatusCode, ApiError> {
+    let wanted = body(&bytes)?;
+    let priority = wanted["spec"]["schedule_policy"]["priority"].as_u64();
+    let description = wanted["description"].as_str();
+    if let Some(description) = description {
+        description_fits("description", description)?;
+    }
+    if priority.is_some_and(|priority| priority > 3) {
+        return Err(ApiError::parameter("spec.schedule_policy.priority", "it is 0 to 3"));
+    }
+    record::change::<ApiError>(training.state(), &id, |job| {
+        if let Some(description) = description {
+            job["metadata"]["description"] = json!(description);
+        }
+        if let Some(priority) = priority {
+            let phase = Phase::of(job).unwrap_or(Phase::Abnormal);
+            if !matches!(phase, Phase::Creating | Phase::Pending) {
+                return Err(ApiError::phase("given another priority", phase.name()));
+            }
+            job["spec"]["schedule_policy"]["priority"] = json!(priority);
+        }
+        Ok(Vec::new())
+    })?;
+    Ok(StatusCode::OK)
+}
+
+/// `POST /v2/{project_id}/training-jobs/{id}/actions`.
+pub(super) async fn act(
+    State(training): State<Arc<Training>>,
+    Path((_, id)): Path<(String, String)>,
+    bytes: Bytes,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let wanted = body(&bytes)?;
+    let action = wanted["action_type"].as_str().unwrap_or_default();
+    if action != "terminate" {
+        return Err(ApiError::bad("ModelArts.2812", format!("Unsupported action type:{action}.")));
+    }
+    let mut job = schedule::stop(&training, &id)?;
+    schedule::refresh_duration(&mut job);
+    Ok((StatusCode::ACCEPTED, Json(job)))
+}
+
+/// `DELETE /v2/{project_id}/training-jobs/{id}`. A job that has not ended is refused: it would be lost while it runs.
+pub(super) async fn delete(
+    State(training): State<Arc<Training>>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode, ApiError> {
+    record::delete(training.state(), &id, |job| match Phase::of(job) {
+        Some(phase) if !phase.is_final() => Err(ApiError::phase("deleted; stop it first", phase.name())),
+        _ => Ok(()),
+    })?;
+    // The job is gone whatever becomes of its files; a folder that cannot be removed is only in the way of the disk.
+    let folder = job_folder(training.jobs(), &id);
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "a job's folder cannot be removed");
+        }
+        _ => {}
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// The query of a name check.
+#[derive(Debug, Deserialize)]
+pub(super) struct Name {
+    job_name: String,
+    workspace_id: Option<String>,
+}
+
+/// `GET /v2/{project_id}/training-job-names`. Names need not be unique; a client may want to know.
+pub(super) async fn check_name(
+    State(training): State<Arc<Training>>,
+    Query(name): Query<Name>,
+) -> Result<Json<Value>, ApiError> {
+    let workspace = name.workspace_id.as_deref().unwrap_or("0");
+    let jobs = record::list(training.state())?;
+    let same = |job: &Value| job["metadata"]["name"] == name.job_name && job["metadata"]["workspace_id"] == workspace;
+    Ok(Json(json!({"is_duplicate": jobs.iter().any(same)})))
+}

@@ -1,0 +1,105 @@
+//! Deletes what a platform has stored, and nothing else that lies in its data directory.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::files;
+use super::instance::Lock;
+
+/// Everything the platform makes in its data directory. What marks the folder as a platform's is last, so that a reset that
+/// was cut short can be carried out again.
+const OWNED: [&str; 11] = [
+    "jobs",
+    "obs",
+    "platform.failure.json",
+    "state.sqlite-wal",
+    "state.sqlite-shm",
+    files::STATE,
+    files::CLIENT_PROFILE,
+    files::RECORD,
+    "platform.log.old",
+    files::LOG,
+    files::INSTALLATION,
+];
+
+/// Whether the folder is a platform's data directory.
+pub fn is_platform(data_dir: &Path) -> bool {
+    data_dir.join(files::INSTALLATION).is_file()
+}
+
+/// A platform that is about to be deleted; it cannot be started meanwhile.
+#[derive(Debug)]
+pub struct Reset {
+    data_dir: PathBuf,
+    lock: Lock,
+}
+
+impl Reset {
+    /// Makes sure that nobody serves the data directory.
+    ///
+    /// # Errors
+    /// Somebody does.
+    pub fn prepare(data_dir: &Path) -> Result<Self, Error> {
+        Ok(Self { data_dir: data_dir.to_owned(), lock: Lock::take(data_dir)? })
+    }
+
+    /// Deletes what the platform has stored, and the folder if nothing else is left in it.
+    ///
+    /// # Errors
+    /// Something cannot be deleted; what is left can be deleted by another reset.
+    pub fn carry_out(self) -> Result<(), Error> {
+        for name in OWNED {
+            let path = self.data_dir.join(name);
+            remove(&path).map_err(Error::file("delete", &path))?;
+        }
+        // Under the lock, which goes with its file.
+        let path = self.data_dir.join(files::LOCK);
+        remove(&path).map_err(Error::file("delete", &path))?;
+        drop(self.lock);
+        // Fails when a file of somebody else is left, as it should.
+        let _ = std::fs::remove_dir(&self.data_dir);
+        Ok(())
+    }
+}
+
+/// Removes a file or a folder with everything in it; links are removed, never followed.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Lock, OWNED, Reset, files, is_platform};
+
+    #[test]
+    fn only_what_the_platform_made_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let data_dir = folder.path().join("platform");
+        std::fs::create_dir_all(data_dir.join("jobs/1/worker-0")).unwrap();
+        std::fs::write(data_dir.join(files::INSTALLATION), "{}").unwrap();
+        std::fs::write(data_dir.join("thesis.tex"), "mine").unwrap();
+        std::os::unix::fs::symlink(folder.path(), data_dir.join("obs")).unwrap();
+        assert!(is_platform(&data_dir));
+        let lock = Lock::take(&data_dir).unwrap();
+        assert!(matches!(Reset::prepare(&data_dir), Err(Error::Running { .. })));
+        drop(lock);
+        Reset::prepare(&data_dir).unwrap().carry_out().unwrap();
+        let left: Vec<_> = std::fs::read_dir(&data_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["thesis.tex"]);
+        assert!(folder.path().exists() && !is_platform(&data_dir));
+        std::fs::remove_file(data_dir.join("thesis.tex")).unwrap();
+        std::fs::write(data_dir.join(files::INSTALLATION), "{}").unwrap();
+        Reset::prepare(&data_dir).unwrap().carry_out().unwrap();
+        assert!(!data_dir.exists(), "an empty folder goes, too");
+        assert_eq!(OWNED.last(), Some(&files::INSTALLATION));
+    }
+}

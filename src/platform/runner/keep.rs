@@ -1,0 +1,144 @@
+//! Keeping what tasks write: their outputs and logs go to the object store, from time to time while they run and at the end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, UNIX_EPOCH};
+
+use crate::platform::runner::Error;
+use crate::platform::runner::layout::{self, LOG_DIR, Layout};
+use crate::platform::runner::plan::{JobPlan, Task};
+use crate::platform::runner::transfer::Transfer;
+
+/// Size and time of change (nanoseconds since 1970) of each file: when it is the same, the files are taken to be.
+type Signature = BTreeMap<PathBuf, (u64, u128)>;
+
+/// Brings the outputs and logs of one job to where the job wants them.
+#[derive(Debug)]
+pub struct Keeper<'a> {
+    plan: &'a JobPlan,
+    jobs: &'a Path,
+    transfer: &'a Transfer,
+    /// What was last sent of each folder or file, so that nothing is sent twice.
+    sent: BTreeMap<PathBuf, Signature>,
+}
+
+impl<'a> Keeper<'a> {
+    /// A keeper that has sent nothing yet.
+    pub fn new(plan: &'a JobPlan, jobs: &'a Path, transfer: &'a Transfer) -> Self {
+        Self { plan, jobs, transfer, sent: BTreeMap::new() }
+    }
+
+    /// Sends the tasks' logs and the programs' own `*.log` files, as far as they have changed. Does nothing for a job without a
+    /// place for logs.
+    ///
+    /// # Errors
+    /// The first file that could not be sent; the others were tried all the same.
+    pub async fn logs(&mut self) -> Result<(), Error> {
+        let Some(place) = self.plan.log.clone() else { return Ok(()) };
+        let mut first = Ok(());
+        for task in self.plan.tasks() {
+            let layout = Layout::new(self.jobs, self.plan, &task);
+            let name = layout::log_name(&self.plan.id, &task.id());
+            let own = layout.local(LOG_DIR);
+            let written = signature(&own).unwrap_or_default().into_iter().filter(|(_, (size, _))| *size > 0);
+            let written = written.filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"));
+            let mut files = vec![(layout.log().to_owned(), name)];
+            files.extend(written.filter_map(|(path, _)| {
+                let relative = path.strip_prefix(&own).ok()?.to_str()?.to_owned();
+                Some((path, relative))
+            }));
+            for (path, relative) in files {
+                let sent = self.file(&layout, &path, &place.join(&relative)).await;
+                first = first.and(sent);
+            }
+        }
+        first
+    }
+
+    /// Sends the outputs of all tasks, as far as they have changed. `tell` is called around each one that is sent.
+    ///
+    /// # Errors
+    /// The first output that could not be sent whole; the others were tried all the same.
+    pub async fn outputs(&mut self, tell: &(dyn Fn(&Task, String) + Sync)) -> Result<(), Error> {
+        let mut first = Ok(());
+        for task in self.plan.tasks() {
+            let layout = Layout::new(self.jobs, self.plan, &task);
+            for output in &self.plan.outputs {
+                let folder = layout.local(&output.local_dir);
+                let Ok(now) = signature(&folder) else { continue };
+                if now.is_empty() || self.sent.get(&folder) == Some(&now) {
+                    continue;
+                }
+                tell(&task, format!(" Training output(parameter name: {}) Uploading.", output.name));
+                let started = Instant::now();
+                let stored = self.transfer.store_directory(&folder, &output.remote.folder()).await;
+                if stored.is_ok() {
+                    let seconds = started.elapsed().as_secs_f64();
+                    let name = &output.name;
+                    tell(&task, format!("[time used: {seconds:.3}s] Upload training output(parameter name: {name}) finished"));
+                    self.sent.insert(folder, now);
+                }
+                first = first.and(stored);
+            }
+        }
+        first
+    }
+
+    /// Sends one file that may still grow: a copy of it as it is now.
+    async fn file(&mut self, layout: &Layout, path: &Path, to: &crate::platform::runner::plan::ObsPlace) -> Result<(), Error> {
+        let Ok(now) = file_signature(path) else { return Ok(()) };
+        if self.sent.get(path) == Some(&now) {
+            return Ok(());
+        }
+        let snapshot = layout.folder().join("log.snapshot");
+        fs::copy(path, &snapshot).map_err(Error::local("cannot copy", path))?;
+        let stored = self.transfer.store_file(&snapshot, to).await;
+        if stored.is_ok() {
+            self.sent.insert(path.to_owned(), now);
+        }
+        stored
+    }
+}
+
+fn file_signature(path: &Path) -> io::Result<Signature> {
+    let data = fs::metadata(path)?;
+    let changed = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    Ok(Signature::from([(path.to_owned(), (data.len(), changed))]))
+}
+
+/// All files below a folder; links are not followed.
+fn signature(folder: &Path) -> io::Result<Signature> {
+    let mut found = Signature::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if let Ok(one) = file_signature(&entry.path()) {
+                found.extend(one);
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fs, signature};
+
+    #[test]
+    fn a_changed_file_changes_the_signature() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("d")).unwrap();
+        fs::write(folder.path().join("d/a"), "1").unwrap();
+        let before = signature(folder.path()).unwrap();
+        assert_eq!((before.len(), signature(folder.path()).unwrap() == before), (1, true));
+        fs::write(folder.path().join("d/a"), "12").unwrap();
+        assert_ne!(signature(folder.path()).unwrap(), before);
+        assert!(signature(&folder.path().join("none")).is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! Getting a task ready: its folders, code, inputs and environment, and the specification for its supervisor.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::platform::runner::Error;
+use crate::platform::runner::boot::{self, Meeting, Programs};
+use crate::platform::runner::environment::{self, Surroundings};
+use crate::platform::runner::layout::{HOME, LOG_DIR, Layout, MOUNT};
+use crate::platform::runner::plan::{Boot, Channel, JobPlan, ObsPlace, Task};
+use crate::platform::runner::spec::{SPEC_FILE, Step, TRAINING, TaskSpec, replace_json};
+use crate::platform::runner::transfer::{Fetched, Listed, Transfer};
+
+/// Documented limits of a code directory.
+const CODE_BYTES: u64 = 5 << 30;
+const CODE_ENTRIES: usize = 1000;
+const CODE_DEPTH: usize = 32;
+
+/// The accepted names of the file that lists Python packages, best first.
+const REQUIREMENTS: [&str; 4] = ["pip-requirement.txt", "pip-requirements.txt", "requirement.txt", "requirements.txt"];
+
+/// Everything a preparation needs beside the task.
+#[derive(Debug)]
+pub struct Preparation<'a> {
+    /// The job.
+    pub plan: &'a JobPlan,
+    /// Folder of all jobs.
+    pub jobs: &'a Path,
+    /// What the tasks have agreed on.
+    pub meeting: &'a Meeting,
+    /// Programs of this machine.
+    pub programs: &'a Programs,
+    /// What the environment tells of the platform.
+    pub surroundings: &'a Surroundings,
+    /// Where code and inputs come from.
+    pub transfer: &'a Transfer,
+    /// Milliseconds between SIGTERM and SIGKILL.
+    pub grace: u64,
+    /// Milliseconds between samples of usage.
+    pub sample_period: u64,
+}
+
+impl Preparation<'_> {
+    /// Gets one task ready, from an empty folder. `tell` is called with each event.
+    ///
+    /// # Errors
+    /// Something the job names is not there or cannot be had; nothing was started then.
+    pub async fn task(&self, task: &Task, tell: &(dyn Fn(String) + Sync)) -> Result<(), Error> {
+        let (plan, layout) = (self.plan, Layout::new(self.jobs, self.plan, task));
+        let tell = |message: &str| tell(format!("[{}]{message}", task.id()));
+        make_folders(plan, &layout)?;
+        let code = self.code(&layout, &tell).await?;
+        let channels = self.channels(&layout, &tell).await?;
+        let working_directory = plan.working_dir.as_ref().map_or_else(|| code.clone(), |folder| layout.local(folder));
+        if !working_directory.is_dir() {
+            let shown = plan.working_dir.as_deref().unwrap_or_default();
+            return Err(Error::Invalid(format!("the working directory {shown} does not exist")));
+        }
+        let surroundings = self.surroundings;
+        let mut variables = environment::build(plan, task, &layout, surroundings, &code.to_string_lossy(), &channels);
+        let (steps, python) = self.steps(&layout, &code, &tell);
+        self.wrap_python(&layout, &python, &mut variables)?;
+        let programs = Programs { python, ..self.programs.clone() };
+        let argv = boot::command(plan, task, self.meeting, &layout, &programs, &code, &channels);
+        log_line(&layout, &format!("[init] start: {}", argv.join(" ")))?;
+        let spec = TaskSpec {
+            task: task.id(),
+            folder: layout.folder().to_owned(),
+            log: layout.log().to_owned(),
+            steps: steps.into_iter().chain([Step { stage: TRAINING.to_owned(), argv }]).collect(),
+            working_directory,
+            environment: variables,
+            grace: self.grace,
+            sample_period: self.sample_period,
+            cores: plan.cores,
+            memory: plan.memory,
+        };
+        let file = layout.folder().join(SPEC_FILE);
+        replace_json(&file, &spec).map_err(Error::local("cannot write", &file))
+    }
+
+    /// Fetches the code directory; returns the folder it is in, or the home folder for a job without code.
+    async fn code(&self, layout: &Layout, tell: &(dyn Fn(&str) + Sync)) -> Result<PathBuf, Error> {
+        let Some(from) = &self.plan.code else { return Ok(layout.local(HOME)) };
+        log_line(layout, &format!("[init] download code_url: {}", from.url()))?;
+        tell(" Training code is downloading.");
+        let started = Instant::now();
+        let listed = self.transfer.list(from).await?;
+        if listed.is_empty() {
+            return Err(Error::NothingThere(from.url()));
+        }
+        check_limits(from, &listed)?;
+        let folder = layout.local(&self.plan.local_code_dir).join(from.name());
+        self.transfer.fetch_directory(from, &folder).await?;
+        tell(&format!("[time used: {:.3}s] Training code is downloaded.", started.elapsed().as_secs_f64()));
+        if let Boot::File(file) = &self.plan.boot
+            && !folder.join(file).is_file()
+        {
+            return Err(Error::NothingThere(from.join(file).url()));
+        }
+        Ok(folder)
+    }
+
+    /// Fetches the inputs; returns the local path of each input and output.
+    async fn channels(&self, layout: &Layout, tell: &(dyn Fn(&str) + Sync)) -> Result<Vec<(&Channel, String)>, Error> {
+        let mut paths = Vec::new();
+        for input in &self.plan.inputs {
+            let folder = layout.local(&input.local_dir);
+            log_line(layout, &format!("[init] download {}: {}", input.name, input.remote.url()))?;
+            tell(&format!(" Training input(parameter name: {}) is downloading.", input.name));
+            let started = Instant::now();
+            let path = match self.transfer.fetch(&input.remote, &folder).await? {
+                Fetched::Directory => folder,
+                Fetched::File(name) => folder.join(name),
+            };
+            let seconds = started.elapsed().as_secs_f64();
+            tell(&format!("[time used: {seconds:.3}s] Training input(parameter name: {}) is downloaded.", input.name));
+            paths.push((input, path.to_string_lossy().into_owned()));
+        }
+        for output in &self.plan.outputs {
+            paths.push((output, layout.local(&output.local_dir).to_string_lossy().into_owned()));
+        }
+        Ok(paths)
+    }
+
+    /// The steps before the program, and the Python it runs with: a requirements file gives the task an environment of its own,
+    /// in which the engine's own packages can be seen.
+    fn steps(&self, layout: &Layout, code: &Path, tell: &dyn Fn(&str)) -> (Vec<Step>, String) {
+        let python = self.programs.python.clone();
+        let file = REQUIREMENTS.iter().find(|name| self.plan.code.is_some() && code.join(name).is_file());
+        let (Some(file), true) = (file, self.plan.engine.is_some()) else { return (Vec::new(), python) };
+        tell(&format!(" Python packages of {file} are going to be installed."));
+        let folder = layout.virtual_environment();
+        let own = folder.join("bin/python").to_string_lossy().into_owned();
+        let step = |stage: &str, argv: Vec<String>| Step { stage: stage.to_owned(), argv };
+        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let target = folder.to_string_lossy().into_owned();
+        let list = code.join(file).to_string_lossy().into_owned();
+        let create = words(&[&python, "-m", "venv", "--system-site-packages", &target]);
+        let install = words(&[&own, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", &list]);
+        (vec![step("venv", create), step("pip", install)], own)
+    }
+
+    /// Puts `python` and `python3` on the search path: the names that commands written for the cloud's images use.
+    fn wrap_python(&self, layout: &Layout, python: &str, variables: &mut BTreeMap<String, String>) -> Result<(), Error> {
+        let folder = layout.folder().join("bin");
+        fs::create_dir_all(&folder).map_err(Error::local("cannot create", &folder))?;
+        for name in ["python", "python3"] {
+            // A script and not a link: Python looks for its environment beside the name it was started by.
+            let file = folder.join(name);
+            let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", python.replace('\'', r"'\''"));
+            fs::write(&file, script).map_err(Error::local("cannot write", &file))?;
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).map_err(Error::local("cannot mark", &file))?;
+        }
+        let user_set_it = self.plan.environment.iter().any(|(name, _)| name == "PATH");
+        if let (Some(path), false) = (variables.get_mut("PATH"), user_set_it) {
+            *path = format!("{}:{path}", folder.display());
+        }
+        Ok(())
+    }
+}
+
+/// Writes one line of the platform into a task's log, in the shape by which it can be filtered out.
+///
+/// # Errors
+/// The log cannot be written.
+pub fn log_line(layout: &Layout, line: &str) -> Result<(), Error> {
+    let path = layout.log();
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| writeln!(file, "[ModelArts Service Log]{line}")).map_err(Error::local("cannot write", path))
+}
+
+/// An empty task folder with the container's tree in it.
+fn make_folders(plan: &JobPlan, layout: &Layout) -> Result<(), Error> {
+    let folder = layout.folder();
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::local("cannot remove", folder)(error));
+        }
+        _ => {}
+    }
+    let channels = plan.inputs.iter().chain(&plan.outputs).map(|channel| channel.local_dir.as_str());
+    for path in [HOME, MOUNT, LOG_DIR, &plan.local_code_dir].into_iter().chain(channels) {
+        let folder = inside(layout, path)?;
+        fs::create_dir_all(&folder).map_err(Error::local("cannot create", &folder))?;
+    }
+    Ok(())
+}
+
+/// The local path of a container path that the job writes to: it must be one of the task's own.
+fn inside(layout: &Layout, path: &str) -> Result<PathBuf, Error> {
+    let local = layout.local(path);
+    if local.starts_with(layout.folder()) {
+        return Ok(local);
+    }
+    Err(Error::Unsupported(format!("{path} is outside of {HOME}, the only folder that a job of this platform has")))
+}
+
+fn check_limits(from: &ObsPlace, listed: &[Listed]) -> Result<(), Error> {
+    let bytes: u64 = listed.iter().map(|object| object.size).sum();
+    if bytes > CODE_BYTES {
+        return Err(Error::CodeLimit(format!("{} holds {bytes} bytes; at most 5 GB are allowed", from.url())));
+    }
+    let mut entries = std::collections::BTreeSet::new();
+    for object in listed {
+        let relative = object.key.strip_prefix(&from.key).unwrap_or(&object.key).trim_end_matches('/');
+        let depth = relative.matches('/').count() + 1;
+        if depth > CODE_DEPTH {
+            return Err(Error::CodeLimit(format!("{} is {depth} levels deep; at most {CODE_DEPTH} are allowed", from.url())));
+        }
+        let ends = relative.match_indices('/').map(|(at, _)| at).chain([relative.len()]);
+        entries.extend(ends.map(|end| &relative[..end]).filter(|path| !path.is_empty()));
+    }
+    if entries.len() > CODE_ENTRIES {
+        let count = entries.len();
+        return Err(Error::CodeLimit(format!(
+            "{} holds {count} files and folders; at most {CODE_ENTRIES} are allowed",
+            from.url()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Listed, ObsPlace, check_limits};
+
+    fn check(objects: impl IntoIterator<Item = (String, u64)>) -> Option<String> {
+        let listed: Vec<Listed> = objects.into_iter().map(|(key, size)| Listed { key, size }).collect();
+        check_limits(&ObsPlace::parse("obs://b/code/").unwrap(), &listed).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn code_directories_have_limits() {
+        assert_eq!(check((0..999).map(|index| (format!("code/d/{index}.py"), 1))), None);
+        assert!(check((0..1000).map(|index| (format!("code/d/{index}.py"), 1))).unwrap().contains("1001 files and folders"));
+        assert!(check([("code/data".to_owned(), (5 << 30) + 1)]).unwrap().contains("5 GB"));
+        assert_eq!(check([(format!("code/{}f", "d/".repeat(31)), 1)]), None);
+        assert!(check([(format!("code/{}f", "d/".repeat(32)), 1)]).unwrap().contains("33 levels"));
+    }
+}

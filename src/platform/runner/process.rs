@@ -1,0 +1,124 @@
+//! Processes by pid and start time, so that a recycled pid is never mistaken for ours. Linux: read from `/proc`.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde::{Deserialize, Serialize};
+
+/// A process that cannot be confused with a later one of the same pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The pid; also the process group's id for a group leader.
+    pub pid: i32,
+    /// When it started, in clock ticks since the machine booted.
+    pub start_time: u64,
+}
+
+/// What `/proc/PID/stat` says of one process.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    /// Identity.
+    pub id: ProcessId,
+    /// Pid of the parent.
+    pub parent: i32,
+    /// Ended, and not yet waited for.
+    pub zombie: bool,
+    /// CPU time used so far, user and system, in clock ticks.
+    pub ticks: u64,
+}
+
+impl ProcessId {
+    /// The process that has this pid now.
+    pub fn of(pid: i32) -> Option<Self> {
+        stat(pid).map(|stat| stat.id)
+    }
+
+    /// The calling process.
+    pub fn current() -> Option<Self> {
+        Self::of(rustix::process::getpid().as_raw_nonzero().get())
+    }
+
+    /// Whether it still runs; a zombie does not.
+    pub fn is_alive(self) -> bool {
+        stat(self.pid).is_some_and(|now| now.id == self && !now.zombie)
+    }
+
+    /// Sends a signal to the process, if it is still there.
+    pub fn signal(self, signal: Signal) {
+        if let (true, Some(pid)) = (self.is_alive(), Pid::from_raw(self.pid)) {
+            // It may have ended since: nothing is left to be told then.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Sends a signal to the group this process leads, if the process is still known (a zombie's group may have members).
+    pub fn signal_group(self, signal: Signal) {
+        if let (true, Some(pid)) = (Self::of(self.pid) == Some(self), Pid::from_raw(self.pid)) {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+}
+
+/// One process; `None` when there is none of that pid.
+pub fn stat(pid: i32) -> Option<Stat> {
+    parse_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// All processes below `root`, itself not included.
+pub fn descendants(root: i32) -> Vec<Stat> {
+    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        if let Some(stat) = stat(pid) {
+            children.entry(stat.parent).or_default().push(stat);
+        }
+    }
+    let mut found = children.remove(&root).unwrap_or_default();
+    let mut next = 0;
+    while let Some(parent) = found.get(next).map(|stat| stat.id.pid) {
+        found.extend(children.remove(&parent).unwrap_or_default());
+        next += 1;
+    }
+    found
+}
+
+/// Resident memory of a process, in bytes; 0 when it is gone.
+pub fn resident(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok());
+    kibibytes.unwrap_or(0) * 1024
+}
+
+/// The name in parentheses may hold anything, so fields are counted from its last `)`.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let pid = text.split_once(' ')?.0.parse().ok()?;
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Stat {
+        id: ProcessId { pid, start_time: number(19)? },
+        parent: fields.get(1)?.parse().ok()?,
+        zombie: matches!(*fields.first()?, "Z" | "X"),
+        ticks: number(11)? + number(12)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ProcessId, parse_stat};
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_read() {
+        let line = "42 (a) b (c) S 7 42 42 0 -1 4194560 1 0 0 0 30 12 0 0 20 0 1 0 98765 1000 5 184467 1 1 0";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!((stat.id, stat.parent, stat.zombie, stat.ticks), (ProcessId { pid: 42, start_time: 98765 }, 7, false, 42));
+    }
+
+    #[test]
+    fn a_recycled_pid_is_another_process() {
+        let me = ProcessId::current().unwrap();
+        assert!(me.is_alive());
+        assert!(super::resident(me.pid) > 100_000);
+        assert!(!ProcessId { start_time: me.start_time + 1, ..me }.is_alive());
+    }
+}

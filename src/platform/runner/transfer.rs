@@ -1,0 +1,148 @@
+//! To and from the object store. The only file of the platform that uses the client side's `obs` and `copy`: what a job fetches
+//! and keeps goes through the same verified copies as a user's own.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{Credential, StaticCredential};
+use crate::copy::{self, Plan, Silent};
+use crate::obs::{self, ObsUrl};
+use crate::platform::runner::Error;
+use crate::platform::runner::plan::ObsPlace;
+
+/// Requests in flight of one transfer. Several jobs may transfer at once, on the machine that also serves them.
+const REQUESTS: usize = 8;
+
+/// Bytes that one transfer holds in memory.
+const MEMORY: u64 = 32 << 20;
+
+/// A client of the platform's object store.
+#[derive(Clone, Debug)]
+pub struct Transfer {
+    client: obs::Client,
+}
+
+/// An object as a listing shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What a place turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// A folder: its content is in the target folder now.
+    Directory,
+    /// One object: it is in the target folder under this name.
+    File(String),
+}
+
+impl Transfer {
+    /// A client for an endpoint.
+    ///
+    /// # Errors
+    /// The endpoint is no URL that can be used.
+    pub fn new(endpoint: &str, region: &str, credential: Credential) -> Result<Self, Error> {
+        let options = obs::Options::new(endpoint, region, Arc::new(StaticCredential::new(credential)));
+        let client = obs::Client::new(options).map_err(|error| Error::Transfer(error.to_string()))?;
+        Ok(Self { client })
+    }
+
+    /// All objects of a folder.
+    ///
+    /// # Errors
+    /// The store refuses, or the bucket does not exist.
+    pub async fn list(&self, folder: &ObsPlace) -> Result<Vec<Listed>, Error> {
+        let mut listing = self.client.list(&url(folder), true);
+        let mut objects = Vec::new();
+        while let Some(page) = listing.next_page().await.map_err(|error| refused(folder, &error))? {
+            objects.extend(page.entries.into_iter().map(|entry| Listed { key: entry.key, size: entry.size }));
+        }
+        Ok(objects)
+    }
+
+    /// Fetches what is at a place into a folder: an object of that key, else what is below it.
+    ///
+    /// # Errors
+    /// Nothing is there, or not all of it could be fetched.
+    pub async fn fetch(&self, from: &ObsPlace, to: &Path) -> Result<Fetched, Error> {
+        if !from.key.is_empty() && !from.key.ends_with('/') {
+            match self.client.head(&url(from)).await {
+                Ok(_) => {
+                    self.fetch_file(from, &to.join(from.name())).await?;
+                    return Ok(Fetched::File(from.name().to_owned()));
+                }
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(refused(from, &error)),
+            }
+        }
+        if !self.client.any(&url(&from.folder())).await.map_err(|error| refused(from, &error))? {
+            return Err(Error::NothingThere(from.url()));
+        }
+        self.fetch_directory(from, to).await?;
+        Ok(Fetched::Directory)
+    }
+
+    /// Fetches what is in a folder of the store into a local one.
+    ///
+    /// # Errors
+    /// Not all of it could be fetched.
+    pub async fn fetch_directory(&self, from: &ObsPlace, to: &Path) -> Result<(), Error> {
+        fs::create_dir_all(to).map_err(Error::local("cannot create", to))?;
+        self.copy(from, Plan::DownloadFolder { source: url(&from.folder()), destination: to.to_owned() }).await
+    }
+
+    /// Fetches one object into a file.
+    ///
+    /// # Errors
+    /// It could not be fetched.
+    pub async fn fetch_file(&self, from: &ObsPlace, to: &Path) -> Result<(), Error> {
+        self.copy(from, Plan::DownloadFile { source: url(from), destination: to.to_owned() }).await
+    }
+
+    /// Stores what is in a local folder below a place.
+    ///
+    /// # Errors
+    /// Not all of it could be stored.
+    pub async fn store_directory(&self, from: &Path, to: &ObsPlace) -> Result<(), Error> {
+        self.copy(to, Plan::UploadFolder { source: from.to_owned(), destination: url(&to.folder()) }).await
+    }
+
+    /// Stores one file as an object.
+    ///
+    /// # Errors
+    /// It could not be stored.
+    pub async fn store_file(&self, from: &Path, to: &ObsPlace) -> Result<(), Error> {
+        self.copy(to, Plan::UploadFile { source: from.to_owned(), destination: url(to) }).await
+    }
+
+    async fn copy(&self, place: &ObsPlace, plan: Plan) -> Result<(), Error> {
+        let options = copy::Options { jobs: REQUESTS, memory: MEMORY, ..copy::Options::default() };
+        let cancel = CancellationToken::new();
+        // A transfer that nobody waits for any more ends: the job was stopped, or the platform is.
+        let _guard = cancel.clone().drop_guard();
+        let copied = copy::copy(&self.client, plan, &options, Arc::new(Silent), &cancel).await;
+        let summary = copied.map_err(|error| Error::Transfer(format!("{}: {error}", place.url())))?;
+        match summary.failures.first() {
+            None if summary.failed == 0 => Ok(()),
+            first => {
+                let first = first.map(|failure| format!("{}: {}", failure.name, failure.error)).unwrap_or_default();
+                Err(Error::Transfer(format!("{}: {} files could not be transferred, {first}", place.url(), summary.failed)))
+            }
+        }
+    }
+}
+
+fn url(place: &ObsPlace) -> ObsUrl {
+    ObsUrl::new(place.bucket.clone(), place.key.clone())
+}
+
+fn refused(place: &ObsPlace, error: &obs::Error) -> Error {
+    if error.is_not_found() { Error::NothingThere(place.url()) } else { Error::Transfer(format!("{}: {error}", place.url())) }
+}

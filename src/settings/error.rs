@@ -1,0 +1,72 @@
+//! What can be wrong with settings and profile files.
+
+use std::path::PathBuf;
+
+/// Failures while settings are read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read or written.
+    #[error("cannot {doing} [{path}]: {source}")]
+    File {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is not the YAML it should be.
+    #[error("[{path}] is not valid: {message}")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Line, column and reason in one line.
+        message: String,
+    },
+    /// The named profile is not in the file.
+    #[error("there is no profile [{name}] in [{path}]")]
+    NoProfile {
+        /// The profile asked for.
+        name: String,
+        /// The file looked at.
+        path: PathBuf,
+        /// The profiles that are there.
+        known: Vec<String>,
+    },
+    /// The built-in profile `local` was asked for and no platform was ever started.
+    #[error("the profile [local] does not exist yet: no platform was started in [{directory}]")]
+    NoPlatform {
+        /// The platform's data directory.
+        directory: PathBuf,
+    },
+    /// A value has the wrong form.
+    #[error("[{path}]: profile [{profile}], key [{key}]: {message}")]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// Which profile.
+        profile: String,
+        /// Which key.
+        key: String,
+        /// What is expected.
+        message: String,
+    },
+    /// Only a part of an access key is set.
+    #[error("{source_name} gives {given} but not {missing}")]
+    HalfCredential {
+        /// Where the half was found.
+        source_name: String,
+        /// The part that is there.
+        given: &'static str,
+        /// The part that is not.
+        missing: &'static str,
+    },
+    /// No endpoint is known for the service.
+    #[error("no endpoint of {service} is known: {why}")]
+    NoEndpoint {
+        /// `modelarts`, `obs`, `iam`, `swr` or `dli`.
+        service: &'static str,
+        /// What is missing.
+        why: String,
+    },
+}

@@ -1,0 +1,255 @@
+//! The profile file `~/.modelarts/ma-cli-profile.yaml`: one YAML mapping a profile.
+//!
+//! Reading is for meaning; writing edits text, so that the comments and unknown keys of other profiles stay as they are.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::settings::Error;
+
+/// Mode of the file: the owner alone.
+const FILE_MODE: u32 = 0o600;
+/// Mode of its directory.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// A profile file, read once.
+#[derive(Clone, Debug)]
+pub struct ProfileFile {
+    path: PathBuf,
+    profiles: Map<String, Value>,
+    /// The file or its directory can be read by others.
+    is_loose: bool,
+}
+
+impl ProfileFile {
+    /// Reads the file; one that does not exist is an empty one.
+    ///
+    /// # Errors
+    /// [`Error::File`] when it cannot be read, [`Error::Syntax`] when it is not a YAML mapping of mappings.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => return Err(Error::File { doing: "read", path: path.to_owned(), source }),
+        };
+        let is_loose = fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o077 != 0);
+        Ok(Self { path: path.to_owned(), profiles: parse(path, &text)?, is_loose })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether others than the owner may read the file.
+    pub fn is_loose(&self) -> bool {
+        self.is_loose
+    }
+
+    /// Names of the profiles in the file.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
+    /// The profile of that name.
+    pub fn get(&self, name: &str) -> Option<&Map<String, Value>> {
+        self.profiles.get(name).and_then(Value::as_object)
+    }
+}
+
+/// Sets keys of one profile in the file and leaves all else as it is: other profiles with their comments, and keys of this
+/// profile that are not in `changes`. A change to [`Value::Null`] removes the key. The file is replaced atomically under a lock.
+///
+/// # Errors
+/// [`Error::File`] or [`Error::Syntax`]; the old file is then untouched.
+pub fn update(path: &Path, profile: &str, changes: Map<String, Value>) -> Result<(), Error> {
+    let failed = |source| Error::File { doing: "write", path: path.to_owned(), source };
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    if !directory.exists() {
+        fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory).map_err(failed)?;
+    }
+    let mut lock = open_lock(directory).map_err(failed)?;
+    let _guard = lock.write().map_err(failed)?;
+
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(source) => return Err(Error::File { doing: "read", path: path.to_owned(), source }),
+    };
+    let mut mapping = parse(path, &text)?.get(profile).and_then(Value::as_object).cloned().unwrap_or_default();
+    for (key, value) in changes {
+        if value.is_null() {
+            mapping.remove(&key);
+        } else {
+            mapping.insert(key, value);
+        }
+    }
+    let text = replace_profile(&text, profile, &mapping);
+    // What we are about to write must read back as intended; an unusual layout that defeats the editing is refused.
+    if parse(path, &text)?.get(profile).and_then(Value::as_object) != Some(&mapping) {
+        return Err(Error::Syntax {
+            path: path.to_owned(),
+            message: format!("the layout of profile [{profile}] cannot be edited; move the file away and configure anew"),
+        });
+    }
+    let mut file = tempfile::Builder::new()
+        .prefix(".ma-cli-profile.")
+        .permissions(fs::Permissions::from_mode(FILE_MODE))
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
+    file.persist(path).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn open_lock(directory: &Path) -> std::io::Result<fd_lock::RwLock<fs::File>> {
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(FILE_MODE)
+        .open(directory.join(".ma-cli-profile.lock"))?;
+    Ok(fd_lock::RwLock::new(file))
+}
+
+fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, Error> {
+    let syntax = |message: String| Error::Syntax { path: path.to_owned(), message };
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(Map::new());
+    }
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(first_line(&error.to_string())))?;
+    let Value::Object(profiles) = value else {
+        return Err(syntax("expected a mapping of profile names".to_owned()));
+    };
+    match profiles.iter().find(|(_, profile)| !profile.is_object() && !profile.is_null()) {
+        Some((name, _)) => Err(syntax(format!("profile [{name}] is not a mapping"))),
+        None => Ok(profiles),
+    }
+}
+
+/// The first line of a YAML error: it holds line, column and reason; the rest is an excerpt, which could show a secret.
+pub(crate) fn first_line(message: &str) -> String {
+    message.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Puts the mapping in place of the lines of that top-level key, or at the end.
+fn replace_profile(text: &str, profile: &str, mapping: &Map<String, Value>) -> String {
+    let block = render(profile, mapping);
+    let mut output = String::with_capacity(text.len() + block.len());
+    let mut lines = text.split_inclusive('\n').peekable();
+    let mut is_placed = false;
+    while let Some(line) = lines.next() {
+        if is_placed || top_level_key(line).as_deref() != Some(profile) {
+            output.push_str(line);
+            continue;
+        }
+        output.push_str(&block);
+        is_placed = true;
+        // Skip the old mapping: everything indented, and blank lines within it.
+        while let Some(next) = lines.peek() {
+            let is_inside = next.starts_with([' ', '\t']) && !next.trim().is_empty();
+            if !is_inside {
+                break;
+            }
+            lines.next();
+        }
+    }
+    if !is_placed {
+        if !output.is_empty() && !output.ends_with('\n') {
+            output.push('\n');
+        }
+        output.push_str(&block);
+    }
+    output
+}
+
+fn top_level_key(line: &str) -> Option<String> {
+    if line.starts_with([' ', '\t', '#', '-']) {
+        return None;
+    }
+    let (key, _) = line.split_once(':')?;
+    Some(key.trim().trim_matches(['"', '\'']).to_owned())
+}
+
+fn render(profile: &str, mapping: &Map<String, Value>) -> String {
+    let mut top = Map::new();
+    top.insert(profile.to_owned(), Value::Object(mapping.clone()));
+    let mut text = serde_saphyr::to_string(&Value::Object(top)).expect("a JSON value is always a YAML document");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use serde_json::{Map, Value, json};
+
+    use super::{ProfileFile, update};
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_reads_back() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(".modelarts").join("ma-cli-profile.yaml");
+        update(&path, "DEFAULT", object(json!({"auth": "AKSK", "secret_key": "on: 1 # '\"\n"}))).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+        let file = ProfileFile::read(&path).unwrap();
+        assert_eq!(file.get("DEFAULT").unwrap()["secret_key"], "on: 1 # '\"\n");
+        assert!(!file.is_loose());
+    }
+
+    #[test]
+    fn other_profiles_comments_and_unknown_keys_stay() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("profile.yaml");
+        fs::write(&path, "# mine\nDEFAULT:\n  auth: PWD\n  flavour: sweet\n\n# work\nwork:\n  auth: AKSK # keep\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(ProfileFile::read(&path).unwrap().is_loose());
+        update(&path, "DEFAULT", object(json!({"auth": "AKSK"}))).unwrap();
+        update(&path, "new", object(json!({"auth": "PWD"}))).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("# mine\n"), "{text}");
+        assert!(text.contains("# work\nwork:\n  auth: AKSK # keep\n"), "{text}");
+        let file = ProfileFile::read(&path).unwrap();
+        assert_eq!(file.get("DEFAULT").unwrap()["flavour"], "sweet");
+        assert_eq!(file.get("DEFAULT").unwrap()["auth"], "AKSK");
+        assert_eq!(file.names().collect::<Vec<_>>(), ["DEFAULT", "work", "new"]);
+        assert!(!file.is_loose(), "a rewrite makes the file private");
+    }
+
+    #[test]
+    fn a_broken_file_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("profile.yaml");
+        fs::write(&path, "DEFAULT: [unclosed").unwrap();
+        assert!(update(&path, "DEFAULT", Map::new()).is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "DEFAULT: [unclosed");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_value_survives_a_rewrite(secret in "\\PC{0,40}", unknown in "[a-z]{1,8}") {
+            let home = tempfile::tempdir().unwrap();
+            let path = home.path().join("profile.yaml");
+            update(&path, "a b", object(json!({"secret_key": secret, (unknown.clone()): "kept"}))).unwrap();
+            update(&path, "DEFAULT", object(json!({"secret_key": secret}))).unwrap();
+            update(&path, "a b", object(json!({"region": "x"}))).unwrap();
+            let file = ProfileFile::read(&path).unwrap();
+            let profile = file.get("a b").unwrap();
+            if unknown != "region" { proptest::prop_assert_eq!(&profile[&unknown], "kept"); }
+            proptest::prop_assert_eq!(&profile["secret_key"], &json!(secret));
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The one function that knows the order of precedence.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::auth::secret::Secret;
+use crate::settings::env::Env;
+use crate::settings::profile::ProfileFile;
+use crate::settings::{DEFAULT_PROFILE, Error, Flags, Identity, LOCAL_PROFILE, Origin, Service, Settings, Sourced, region};
+
+impl Settings {
+    /// Resolves all settings from flags, environment and files.
+    ///
+    /// # Errors
+    /// A file that cannot be read or understood, a profile that was named and is not there, half an access key.
+    pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, Error> {
+        let profile = profile_name(flags, env);
+        let config_file = config_file(flags, env, &profile.value);
+        let file = ProfileFile::read(&config_file.value)?;
+        let entry = file.get(&profile.value);
+        if entry.is_none() && (profile.origin != Origin::Default) {
+            return Err(missing_profile(&profile.value, &config_file.value, &file));
+        }
+        let empty = Map::new();
+        let reader = Reader {
+            env,
+            entry: entry.unwrap_or(&empty),
+            origin: Origin::Profile { name: profile.value.clone(), path: config_file.value.clone() },
+            // An explicit `-P` or `-C` is a flag and beats the environment; the DEFAULT profile does not.
+            is_profile_first: flags.profile.is_some() || flags.config_file.is_some(),
+        };
+        let region = reader.value("region", &["REGION_NAME"])?;
+        let mut warnings = Vec::new();
+        if file.is_loose() {
+            warnings.push(format!(
+                "[{path}] can be read by other users; run: chmod 600 {path}",
+                path = config_file.value.display()
+            ));
+        }
+        Ok(Self {
+            project_id: reader.value("project_id", &["HUAWEICLOUD_SDK_PROJECT_ID", "PROJECT_ID"])?,
+            identity: reader.identity()?,
+            endpoints: reader.endpoints(region.as_ref())?,
+            region,
+            profile,
+            config_file,
+            ca_bundle: flags.ca_bundle.as_ref().map(|path| env.directory.join(path)),
+            verify_tls: !flags.no_verify_ssl,
+            warnings,
+        })
+    }
+}
+
+fn profile_name(flags: &Flags, env: &Env) -> Sourced<String> {
+    match (&flags.profile, env.get("MA_CLI_PROFILE")) {
+        (Some(name), _) => Sourced { value: name.clone(), origin: Origin::Flag("--profile") },
+        (None, Some(name)) => Sourced { value: name.to_owned(), origin: Origin::Environment("MA_CLI_PROFILE") },
+        (None, None) => Sourced { value: DEFAULT_PROFILE.to_owned(), origin: Origin::Default },
+    }
+}
+
+/// The file the profile is read from. The profile `local` lives in the platform's data directory, unless `-C` names a file.
+fn config_file(flags: &Flags, env: &Env, profile: &str) -> Sourced<PathBuf> {
+    if let Some(path) = &flags.config_file {
+        return Sourced { value: env.directory.join(path), origin: Origin::Flag("--config-file") };
+    }
+    if profile == LOCAL_PROFILE {
+        return Sourced { value: env.platform_directory().join("client.yaml"), origin: Origin::Default };
+    }
+    match env.get("MA_CLI_CONFIG_FILE") {
+        Some(path) => Sourced { value: env.directory.join(path), origin: Origin::Environment("MA_CLI_CONFIG_FILE") },
+        None => Sourced { value: env.profile_path(), origin: Origin::Default },
+    }
+}
+
+fn missing_profile(name: &str, path: &Path, file: &ProfileFile) -> Error {
+    if name == LOCAL_PROFILE && !path.exists() {
+        return Error::NoPlatform { directory: path.parent().unwrap_or(path).to_owned() };
+    }
+    Error::NoProfile { name: name.to_owned(), path: path.to_owned(), known: file.names().map(str::to_owned).collect() }
+}
+
+/// Reads single values from profile and environment in the order that holds for this run.
+struct Reader<'a> {
+    env: &'a Env,
+    entry: &'a Map<String, Value>,
+    origin: Origin,
+    is_profile_first: bool,
+}
+
+impl Reader<'_> {
+    /// A text value: from the profile's key or the first of the variables that is set.
+    fn value(&self, key: &str, variables: &[&'static str]) -> Result<Option<Sourced<String>>, Error> {
+        let from_profile = self.text(key)?.map(|value| Sourced { value, origin: self.origin.clone() });
+        let from_environment = variables.iter().find_map(|name| {
+            let value = self.env.get(name)?.to_owned();
+            Some(Sourced { value, origin: Origin::Environment(name) })
+        });
+        Ok(self.first(from_profile, from_environment))
+    }
+
+    fn first<T>(&self, from_profile: Option<T>, from_environment: Option<T>) -> Option<T> {
+        if self.is_profile_first { from_profile.or(from_environment) } else { from_environment.or(from_profile) }
+    }
+
+    /// A profile value as text; numbers are taken as written, anything nested is an error.
+    fn text(&self, key: &str) -> Result<Option<String>, Error> {
+        match self.entry.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(_) => Err(self.wrong(key, "a text is expected")),
+        }
+    }
+
+    fn wrong(&self, key: &str, message: &str) -> Error {
+        let (profile, path) = match &self.origin {
+            Origin::Profile { name, path } => (name.clone(), path.clone()),
+            _ => (String::new(), PathBuf::new()),
+        };
+        Error::Value { path, profile, key: key.to_owned(), message: message.to_owned() }
+    }
+
+    fn identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
+        let from_environment = self.environment_identity();
+        // A half key in the environment is reported only when it would be used.
+        match (self.profile_identity()?, self.is_profile_first) {
+            (Some(identity), true) => Ok(Some(identity)),
+            (from_profile, _) => Ok(from_environment?.or(from_profile)),
+        }
+    }
+
+    fn environment_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
+        let access_key = self.env.get("HUAWEICLOUD_SDK_AK");
+        let secret_key = self.env.get("HUAWEICLOUD_SDK_SK");
+        let security_token = self.env.get("HUAWEICLOUD_SDK_SECURITY_TOKEN");
+        let keys =
+            keys("the environment", access_key, secret_key, security_token, ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"])?;
+        Ok(keys.map(|value| Sourced { value, origin: Origin::Environment("HUAWEICLOUD_SDK_AK") }))
+    }
+
+    fn profile_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
+        let is_password = match self.text("auth")?.as_deref() {
+            None => self.entry.contains_key("password"),
+            Some(mode) if mode.eq_ignore_ascii_case("PWD") => true,
+            Some(mode) if mode.eq_ignore_ascii_case("AKSK") => false,
+            Some(_) => return Err(self.wrong("auth", "PWD or AKSK is expected")),
+        };
+        let identity = if is_password {
+            match (self.text("username")?, self.text("password")?) {
+                (Some(username), Some(password)) => Some(Identity::Password {
+                    account: self.text("account")?.unwrap_or_else(|| username.clone()),
+                    username,
+                    password: Secret::new(password),
+                }),
+                _ => None,
+            }
+        } else {
+            let (access_key, secret_key) = (self.text("access_key")?, self.text("secret_key")?);
+            let token = self.text("security_token")?;
+            keys(
+                &self.origin.to_string(),
+                access_key.as_deref(),
+                secret_key.as_deref(),
+                token.as_deref(),
+                ["access_key", "secret_key"],
+            )?
+        };
+        Ok(identity.map(|value| Sourced { value, origin: self.origin.clone() }))
+    }
+
+    fn endpoints(&self, region: Option<&Sourced<String>>) -> Result<Vec<(Service, Sourced<String>)>, Error> {
+        let region_file = match self.text("region_profile")? {
+            Some(path) => region::read_file(&self.env.directory.join(path))?,
+            None => Default::default(),
+        };
+        let in_profile = match self.entry.get("endpoints") {
+            None | Some(Value::Null) => None,
+            Some(Value::Object(endpoints)) => Some(endpoints),
+            Some(_) => return Err(self.wrong("endpoints", "a mapping of service to URL is expected")),
+        };
+        let mut found = Vec::new();
+        for service in Service::ALL {
+            let profile_value = in_profile
+                .and_then(|endpoints| endpoints.get(service.name()))
+                .and_then(Value::as_str)
+                .or_else(|| region_file.get(&region?.value)?.get(service.name()).map(String::as_str))
+                .map(|url| Sourced { value: url.to_owned(), origin: self.origin.clone() });
+            let from_environment = self
+                .env
+                .get(service.variable())
+                .map(|url| Sourced { value: url.to_owned(), origin: Origin::Environment(service.variable()) });
+            let derived =
+                || region.map(|region| Sourced { value: region::endpoint(&region.value, service), origin: Origin::Region });
+            if let Some(mut endpoint) = self.first(profile_value, from_environment).or_else(derived) {
+                endpoint.value = with_scheme(&endpoint.value);
+                found.push((service, endpoint));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Adds `https://` to a bare host and drops a trailing slash.
+fn with_scheme(endpoint: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
+}
+
+fn keys(
+    source_name: &str,
+    access_key: Option<&str>,
+    secret_key: Option<&str>,
+    security_token: Option<&str>,
+    [access_name, secret_name]: [&'static str; 2],
+) -> Result<Option<Identity>, Error> {
+    let half = |given, missing| Error::HalfCredential { source_name: source_name.to_owned(), given, missing };
+    match (access_key, secret_key) {
+        (Some(access_key), Some(secret_key)) => Ok(Some(Identity::Keys {
+            access_key: access_key.to_owned(),
+            secret_key: Secret::from(secret_key),
+            security_token: security_token.map(Secret::from),
+        })),
+        (Some(_), None) => Err(half(access_name, secret_name)),
+        (None, Some(_)) => Err(half(secret_name, access_name)),
+        (None, None) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::{Flags, Identity, Service, Settings};
+    use crate::settings::Error;
+    use crate::settings::env::Env;
+
+    const PROFILES: &str = "
+DEFAULT: {auth: AKSK, access_key: AK0, secret_key: SK0, region: cn-north-4, project_id: p0}
+work:
+  auth: PWD
+  username: ann
+  password: secret
+  region: cn-east-3
+  endpoints: {obs: 'http://127.0.0.1:9000/'}
+half: {access_key: AK}
+";
+
+    fn home() -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join(".modelarts")).unwrap();
+        fs::write(home.path().join(".modelarts/ma-cli-profile.yaml"), PROFILES).unwrap();
+        home
+    }
+
+    fn resolve(home: &Path, profile: Option<&str>, variables: &[(&str, &str)]) -> Result<Settings, Error> {
+        let flags = Flags { profile: profile.map(str::to_owned), ..Flags::default() };
+        Settings::resolve(&flags, &Env::for_tests(variables, home))
+    }
+
+    fn access_key(settings: &Settings) -> Option<&str> {
+        match &settings.identity.as_ref()?.value {
+            Identity::Keys { access_key, .. } => Some(access_key),
+            Identity::Password { .. } => None,
+        }
+    }
+
+    #[test]
+    fn the_environment_beats_the_default_profile() {
+        let home = home();
+        let variables =
+            [("HUAWEICLOUD_SDK_AK", "AK1"), ("HUAWEICLOUD_SDK_SK", "SK1"), ("REGION_NAME", "la-south-2"), ("PROJECT_ID", "p1")];
+        let settings = resolve(home.path(), None, &variables).unwrap();
+        assert_eq!(access_key(&settings), Some("AK1"));
+        assert_eq!(settings.region.unwrap().value, "la-south-2");
+        assert_eq!(settings.project_id.unwrap().value, "p1");
+    }
+
+    #[test]
+    fn an_explicit_profile_beats_the_environment() {
+        let home = home();
+        let variables = [
+            ("HUAWEICLOUD_SDK_AK", "AK1"),
+            ("HUAWEICLOUD_SDK_SK", "SK1"),
+            ("REGION_NAME", "la-south-2"),
+            ("MA_CLI_OBS_ENDPOINT", "http://elsewhere"),
+        ];
+        let settings = resolve(home.path(), Some("work"), &variables).unwrap();
+        assert!(matches!(&settings.identity.as_ref().unwrap().value,
+            Identity::Password { account, username, .. } if account == "ann" && username == "ann"));
+        assert_eq!(settings.endpoint(Service::Obs).unwrap().value, "http://127.0.0.1:9000");
+        assert_eq!(settings.endpoint(Service::ModelArts).unwrap().value, "https://modelarts.cn-east-3.myhuaweicloud.com");
+    }
+
+    #[test]
+    fn nothing_configured_is_not_an_error_until_it_is_needed() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = resolve(home.path(), None, &[]).unwrap();
+        assert!(settings.identity.is_none());
+        assert!(matches!(settings.endpoint(Service::Obs), Err(Error::NoEndpoint { service: "obs", .. })));
+    }
+
+    #[test]
+    fn a_named_profile_must_exist() {
+        let home = home();
+        let error = resolve(home.path(), Some("wrok"), &[]).unwrap_err();
+        assert!(matches!(error, Error::NoProfile { known, .. } if known == ["DEFAULT", "work", "half"]));
+        assert!(matches!(resolve(home.path(), Some("local"), &[]), Err(Error::NoPlatform { .. })));
+    }
+
+    #[test]
+    fn half_a_key_is_refused() {
+        let home = home();
+        assert!(matches!(resolve(home.path(), Some("half"), &[]), Err(Error::HalfCredential { missing: "secret_key", .. })));
+        assert!(matches!(
+            resolve(home.path(), None, &[("HUAWEICLOUD_SDK_AK", "x")]),
+            Err(Error::HalfCredential { missing: "HUAWEICLOUD_SDK_SK", .. })
+        ));
+    }
+}

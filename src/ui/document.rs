@@ -1,0 +1,95 @@
+//! JSON, JSON Lines and YAML, with JMESPath queries.
+
+use serde::Serialize as _;
+use serde_json::Value;
+use serde_json::ser::{PrettyFormatter, Serializer};
+
+use crate::error::{Error, Kind};
+use crate::ui::Format;
+
+/// Writes the document in that format, after the query; a query that gives a text prints it bare.
+///
+/// # Errors
+/// The query is not a JMESPath expression.
+pub(super) fn render(document: Value, format: Format, query: Option<&str>) -> Result<String, Error> {
+    let document = match query {
+        None => document,
+        Some(expression) => {
+            let found = search(expression, &document)?;
+            if let Value::String(text) = found {
+                return Ok(format!("{text}\n"));
+            }
+            found
+        }
+    };
+    Ok(match format {
+        Format::Jsonl => json_lines(&document),
+        Format::Yaml => yaml(&document)?,
+        Format::Json | Format::Table | Format::Csv => json(&document)?,
+    })
+}
+
+/// JSON indented by four blanks, as the original printed it.
+fn json(document: &Value) -> Result<String, Error> {
+    let mut buffer = Vec::new();
+    document
+        .serialize(&mut Serializer::with_formatter(&mut buffer, PrettyFormatter::with_indent(b"    ")))
+        .map_err(|error| Error::new(Kind::Internal, "the document cannot be written as JSON").caused_by(error))?;
+    buffer.push(b'\n');
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
+}
+
+fn json_lines(document: &Value) -> String {
+    match document {
+        Value::Array(items) => items.iter().map(|item| format!("{item}\n")).collect(),
+        other => format!("{other}\n"),
+    }
+}
+
+fn yaml(document: &Value) -> Result<String, Error> {
+    let mut text = serde_saphyr::to_string(document)
+        .map_err(|error| Error::new(Kind::Internal, "the document cannot be written as YAML").caused_by(error))?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn search(expression: &str, document: &Value) -> Result<Value, Error> {
+    let wrong = |error: jmespath::JmespathError| {
+        Error::new(Kind::Usage, format!("--query [{expression}]: {}", error.reason))
+            .hint(format!("the expression fails at column {}; JMESPath is described at https://jmespath.org", error.column + 1))
+    };
+    let compiled = jmespath::compile(expression).map_err(wrong)?;
+    let found = compiled.search(document).map_err(wrong)?;
+    serde_json::to_value(&*found)
+        .map_err(|error| Error::new(Kind::Internal, "the query's result is no document").caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::render;
+    use crate::error::Kind;
+    use crate::ui::Format;
+
+    #[test]
+    fn each_format_is_one_document() {
+        let document = json!([{"b": 1, "a": "on"}, {"b": 2}]);
+        assert_eq!(render(document.clone(), Format::Jsonl, None).unwrap(), "{\"b\":1,\"a\":\"on\"}\n{\"b\":2}\n");
+        let text = render(document.clone(), Format::Json, None).unwrap();
+        assert!(text.starts_with("[\n    {\n        \"b\": 1,"), "{text}");
+        let yaml = render(document, Format::Yaml, None).unwrap();
+        assert!(yaml.contains("'on'") || yaml.contains("\"on\""), "{yaml}");
+        assert_eq!(render(json!([]), Format::Json, None).unwrap(), "[]\n");
+    }
+
+    #[test]
+    fn a_query_result_that_is_text_prints_bare() {
+        let document = json!({"items": [{"id": "x"}, {"id": "y"}]});
+        assert_eq!(render(document.clone(), Format::Json, Some("items[0].id")).unwrap(), "x\n");
+        assert_eq!(render(document.clone(), Format::Jsonl, Some("items[].id")).unwrap(), "\"x\"\n\"y\"\n");
+        assert_eq!(render(document, Format::Json, Some("items[")).unwrap_err().kind, Kind::Usage);
+    }
+}

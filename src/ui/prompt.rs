@@ -1,0 +1,83 @@
+//! Questions. On a terminal they are asked there; without one, answers are read line by line from standard input.
+
+use std::io::{self, BufRead as _};
+
+use crate::auth::secret::Secret;
+use crate::error::{Error, Kind};
+use crate::ui::{Ui, text};
+
+impl Ui {
+    /// Asks for a line of text. `option` names the option that would have answered the question.
+    ///
+    /// # Errors
+    /// `--no-input`, or standard input is at its end: the error names the option.
+    pub fn ask(&self, question: &str, option: &str) -> Result<String, Error> {
+        self.may_ask(option)?;
+        self.write_error(&format!("{}: ", text::printable(question)));
+        let answer = read_line()?;
+        if !self.terminals.stdin {
+            self.write_error("\n");
+        }
+        answer.ok_or_else(|| missing(option))
+    }
+
+    /// Asks for a line that may be left out: an empty answer, the end of standard input and `--no-input` all give `None`.
+    ///
+    /// # Errors
+    /// Standard input cannot be read.
+    pub fn ask_optional(&self, question: &str) -> Result<Option<String>, Error> {
+        if self.options.no_input {
+            return Ok(None);
+        }
+        match self.ask(question, "") {
+            Ok(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
+            Err(error) if error.kind == Kind::Config => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for a secret without echoing it.
+    ///
+    /// # Errors
+    /// As [`Ui::ask`]; interrupted at the prompt.
+    pub fn ask_secret(&self, question: &str, option: &str) -> Result<Secret, Error> {
+        if !self.terminals.stdin {
+            return self.ask(question, option).map(Secret::new);
+        }
+        self.may_ask(option)?;
+        match dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact() {
+            Ok(answer) => Ok(Secret::new(answer)),
+            Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                Err(Error::new(Kind::Interrupted, "interrupted"))
+            }
+            Err(dialoguer::Error::IO(error)) => Err(Error::new(Kind::Local, "cannot read from the terminal").caused_by(error)),
+        }
+    }
+
+    /// Asks a yes-no question; anything but `y` and `yes` is a no.
+    ///
+    /// # Errors
+    /// As [`Ui::ask`].
+    pub fn confirm(&self, question: &str, option: &str) -> Result<bool, Error> {
+        let answer = self.ask(&format!("{question} [y/N]"), option)?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn may_ask(&self, option: &str) -> Result<(), Error> {
+        if self.options.no_input { Err(missing(option)) } else { Ok(()) }
+    }
+}
+
+fn missing(option: &str) -> Error {
+    Error::new(Kind::Config, format!("{option} is missing and there is nobody to ask")).hint(format!("give {option}"))
+}
+
+/// A line of standard input without its line end; `None` at the end.
+fn read_line() -> Result<Option<String>, Error> {
+    let mut line = String::new();
+    let length = io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .map_err(|error| Error::new(Kind::Local, "cannot read standard input").caused_by(error))?;
+    Ok((length > 0).then(|| line.trim_end_matches(['\n', '\r']).to_owned()))
+}

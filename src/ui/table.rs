@@ -1,0 +1,118 @@
+//! The grid of the original, and comma-separated rows.
+
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, TableStyle, Width};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::ui::present::Table;
+use crate::ui::text;
+
+/// Draws the grid: `+---+` borders, a header row, long cells wrapped to fit `width` columns. Columns of ids are never cut.
+pub(super) fn grid(table: &Table, width: u16) -> String {
+    let mut drawn = comfy_table::Table::new();
+    drawn.load_style(style()).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    drawn.set_header(table.columns.iter().map(Cell::new));
+    for row in &table.rows {
+        drawn.add_row(row.iter().map(|cell| Cell::new(text::printable(cell))));
+    }
+    for (index, column) in table.columns.iter().enumerate() {
+        if !is_identifier(column) {
+            continue;
+        }
+        let longest = table.rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width()).max().unwrap_or(0);
+        let padded = u16::try_from(longest + 2).unwrap_or(u16::MAX);
+        if let Some(column) = drawn.column_mut(index) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
+        }
+    }
+    format!("{drawn}\n")
+}
+
+/// Whether people copy the cells of that column, so that they must stay in one piece.
+fn is_identifier(column: &str) -> bool {
+    let column = column.to_ascii_lowercase();
+    column == "id" || column.ends_with(" id") || column.ends_with("_id")
+}
+
+/// The `grid` style of Python's tabulate, which the original used.
+fn style() -> TableStyle {
+    const RULE: LineStyle = LineStyle::new('+', '-', '+', '+');
+    const CELLS: ContentLineStyle = ContentLineStyle::new('|', '|', '|');
+    TableStyle::new()
+        .top_border(RULE)
+        .header_lines(CELLS)
+        .header_separator(LineStyle::new('+', '=', '+', '+'))
+        .content_lines(CELLS)
+        .row_separator(RULE)
+        .bottom_border(RULE)
+}
+
+/// Rows as RFC 4180 has them, with a header.
+pub(super) fn csv(table: &Table) -> String {
+    let mut output = String::new();
+    csv_row(&mut output, table.columns.iter().copied());
+    for row in &table.rows {
+        csv_row(&mut output, row.iter().map(String::as_str));
+    }
+    output
+}
+
+fn csv_row<'a>(output: &mut String, cells: impl Iterator<Item = &'a str>) {
+    for (index, cell) in cells.enumerate() {
+        if index > 0 {
+            output.push(',');
+        }
+        if cell.contains([',', '"', '\n', '\r']) {
+            output.push('"');
+            output.push_str(&cell.replace('"', "\"\""));
+            output.push('"');
+        } else {
+            output.push_str(cell);
+        }
+    }
+    output.push_str("\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{csv, grid};
+    use crate::ui::present::Table;
+
+    fn table() -> Table {
+        let mut table = Table::new(["index", "id", "name"]);
+        table.rows.push(vec![
+            "1".into(),
+            "494b55e1-f2b8-4932-bbb1-c9768b000000".into(),
+            "d\u{1b}[31mé\u{4f60}\u{597d}, \"x\"".into(),
+        ]);
+        table
+    }
+
+    #[test]
+    fn the_grid_is_the_original_one() {
+        insta::assert_snapshot!(grid(&table(), 120), @r#"
+        +-------+--------------------------------------+-----------------+
+        | index | id                                   | name            |
+        +=======+======================================+=================+
+        | 1     | 494b55e1-f2b8-4932-bbb1-c9768b000000 | d[31mé你好, "x" |
+        +-------+--------------------------------------+-----------------+
+        "#);
+    }
+
+    #[test]
+    fn ids_stay_in_one_piece_when_space_is_short() {
+        assert!(grid(&table(), 40).contains(" 494b55e1-f2b8-4932-bbb1-c9768b000000 "));
+    }
+
+    #[test]
+    fn an_empty_list_is_a_header() {
+        assert_eq!(grid(&Table::new(["id"]), 120), "+----+\n| id |\n+====+\n+----+\n");
+    }
+
+    #[test]
+    fn csv_quotes_what_must_be_quoted() {
+        assert_eq!(
+            csv(&table()),
+            "index,id,name\r\n1,494b55e1-f2b8-4932-bbb1-c9768b000000,\"d\u{1b}[31mé\u{4f60}\u{597d}, \"\"x\"\"\"\r\n"
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Text from elsewhere, made harmless for a terminal; amounts and durations as people read them.
+
+use std::time::Duration;
+
+/// The text without control characters; tabs and line ends stay. Terminal escape sequences lose their first character and so
+/// become visible text.
+pub fn printable_lines(text: &str) -> String {
+    text.chars().filter(|&character| !is_hostile(character) || matches!(character, '\n' | '\t')).collect()
+}
+
+/// The text without control characters, line ends and tabs replaced by blanks: for one cell or one line.
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .filter_map(|character| match character {
+            '\n' | '\r' | '\t' => Some(' '),
+            other => (!is_hostile(other)).then_some(other),
+        })
+        .collect()
+}
+
+/// Control characters, and the invisible marks that reorder text.
+fn is_hostile(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// An amount of bytes in binary units with three significant digits: `1.50 GiB`.
+pub fn bytes(amount: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if amount < 1024 {
+        return format!("{amount} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let mut value = amount as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = if value < 9.995 { 2 } else { usize::from(value < 99.95) };
+    format!("{value:.decimals$} {}", UNITS[unit])
+}
+
+/// A duration with the precision that matters: `0.42 s`, `12.3 s`, `3 min 5 s`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 9.995 {
+        format!("{seconds:.2} s")
+    } else if seconds < 59.95 {
+        format!("{seconds:.1} s")
+    } else {
+        let whole = duration.as_secs();
+        let (hours, minutes) = (whole / 3600, whole / 60 % 60);
+        if hours > 0 { format!("{hours} h {minutes} min") } else { format!("{minutes} min {} s", whole % 60) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{bytes, duration, printable, printable_lines};
+
+    #[test]
+    fn escape_sequences_do_not_reach_the_terminal() {
+        assert_eq!(printable_lines("a\x1b[31mred\x07\r\n\tb"), "a[31mred\n\tb");
+        assert_eq!(printable("a\nb\u{9b}1m\u{202e}c"), "a b1mc");
+    }
+
+    #[test]
+    fn amounts_have_three_digits() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.00 KiB"),
+            (1 << 30, "1.00 GiB"),
+            (1_023_999, "1000 KiB"),
+            (u64::MAX, "16384 PiB"),
+        ];
+        for (amount, expected) in cases {
+            assert_eq!(bytes(amount), expected);
+        }
+    }
+
+    #[test]
+    fn durations_are_short() {
+        let cases = [(420, "0.42 s"), (12_300, "12.3 s"), (185_000, "3 min 5 s"), (7_260_000, "2 h 1 min")];
+        for (milliseconds, expected) in cases {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
+        }
+    }
+}
