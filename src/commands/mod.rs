@@ -4,9 +4,9 @@ pub mod auto_completion;
 pub mod configure;
 pub mod help;
 pub mod ma_job;
-pub mod platform;
 pub mod obs;
 pub mod obs_copy;
+pub mod platform;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
