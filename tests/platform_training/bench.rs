@@ -85,7 +85,8 @@ impl Bench {
         }
         let reply = request.send().await.unwrap();
         let status = reply.status();
-        let headers = reply.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        let headers =
+            reply.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         let text = reply.text().await.unwrap();
         let mut request_headers = vec![("x-auth-token".to_owned(), "token".to_owned())];
         request_headers.extend(body.map(|_| ("content-type".to_owned(), "application/json".to_owned())));
@@ -98,7 +99,8 @@ impl Bench {
             reply_headers: headers,
             reply_body: text.clone().into_bytes(),
         });
-        let problems: Vec<&String> = verdict.problems.iter().filter(|problem| status.is_success() || problem.contains("reply")).collect();
+        let problems: Vec<&String> =
+            verdict.problems.iter().filter(|problem| status.is_success() || problem.contains("reply")).collect();
         assert!(verdict.operation.is_some() && problems.is_empty(), "{method} {target}: {problems:#?}\n{text}");
         Reply { status, body: serde_json::from_str(&text).unwrap_or_default(), text }
     }
@@ -135,7 +137,12 @@ impl Bench {
                 return job;
             }
             let over = ["Completed", "Failed", "Abnormal", "Terminated"].contains(&phase) || started.elapsed() > DEADLINE;
-            assert!(!over, "{phases:?} is waited for: {job:#}\n{:#?}\n{}", self.events(id).await, self.log(id, "worker-0").await);
+            assert!(
+                !over,
+                "{phases:?} is waited for: {job:#}\n{:#?}\n{}",
+                self.events(id).await,
+                self.log(id, "worker-0").await
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -4,11 +4,15 @@ mod bench;
 #[path = "../contract/catalogue.rs"]
 mod catalogue;
 
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bench::{Access, Bench, command, is_alive, job};
 use ma_cli::platform::modelarts::Timing;
 use ma_cli::platform::{Handle, Options, Platform};
+use ma_cli::settings::env::Env;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -104,7 +108,9 @@ async fn a_job_runs_from_code_and_data_to_output_and_logs() {
     assert_eq!(logs.keys().map(String::as_str).collect::<Vec<_>>(), [log_name.as_str(), "own.log"]);
     let log = bench.log(&id, "worker-0").await;
     assert_eq!(logs[&log_name], log);
-    for text in ["to standard output\n", "to standard error\n", "[ModelArts Service Log][init] download code_url: obs://lab/code/"] {
+    for text in
+        ["to standard output\n", "to standard error\n", "[ModelArts Service Log][init] download code_url: obs://lab/code/"]
+    {
         assert!(log.contains(text), "{text}: {log}");
     }
     let link = bench.get(&format!("training-jobs/{id}/tasks/worker-0/logs/url")).await["obs_url"].as_str().unwrap().to_owned();
@@ -113,7 +119,9 @@ async fn a_job_runs_from_code_and_data_to_output_and_logs() {
 
     let status = &done["status"];
     assert_eq!(status["task_statuses"], json!([{"task": "worker-0", "exit_code": 0, "message": ""}]));
-    assert!(status["duration"].as_i64().unwrap() > 0 && status["start_time"].as_i64() > done["metadata"]["create_time"].as_i64());
+    assert!(
+        status["duration"].as_i64().unwrap() > 0 && status["start_time"].as_i64() > done["metadata"]["create_time"].as_i64()
+    );
     assert_eq!(status["running_records"][0]["end_reason"], "job completed");
     assert_eq!(done["metadata"]["user_name"], json!(platform.account.user_name));
     let events = bench.events(&id).await;
@@ -289,12 +297,21 @@ async fn requests_that_are_wrong_are_refused_with_the_catalogues_codes() {
         (json!({"kind": "job"}), "ModelArts.2787"),
     ] {
         let reply = bench.call(Method::POST, "training-jobs", Some(&wanted)).await;
-        assert_eq!((reply.status, reply.body["error_code"].as_str()), (StatusCode::BAD_REQUEST, Some(code)), "{wanted}\n{}", reply.text);
+        assert_eq!(
+            (reply.status, reply.body["error_code"].as_str()),
+            (StatusCode::BAD_REQUEST, Some(code)),
+            "{wanted}\n{}",
+            reply.text
+        );
         assert!(reply.body["error_msg"].as_str().is_some_and(|message| message.len() > 10));
     }
     let pool = bench.call(Method::POST, "training-jobs", Some(&change("/spec/resource/pool_id", json!("other")))).await;
     assert_eq!((pool.status, pool.body["error_code"].as_str()), (StatusCode::NOT_FOUND, Some("ModelArts.2890")));
-    for (method, path) in [(Method::GET, "training-jobs/none"), (Method::DELETE, "training-jobs/none"), (Method::GET, "training-jobs/none/events")] {
+    for (method, path) in [
+        (Method::GET, "training-jobs/none"),
+        (Method::DELETE, "training-jobs/none"),
+        (Method::GET, "training-jobs/none/events"),
+    ] {
         let reply = bench.call(method, path, None).await;
         assert_eq!((reply.status, reply.body["error_code"].as_str()), (StatusCode::NOT_FOUND, Some("ModelArts.2775")));
     }
@@ -316,7 +333,8 @@ async fn jobs_are_searched_described_and_deleted() {
     let search = async |body: Value| {
         let reply = bench.call(Method::POST, "training-job-searches", Some(&body)).await;
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
-        let names = reply.body["items"].as_array().unwrap().iter().map(|job| job["metadata"]["name"].as_str().unwrap().to_owned());
+        let names =
+            reply.body["items"].as_array().unwrap().iter().map(|job| job["metadata"]["name"].as_str().unwrap().to_owned());
         (reply.body["total"].as_i64().unwrap(), reply.body["count"].as_i64().unwrap(), names.collect::<Vec<_>>().join(" "))
     };
     assert_eq!(search(json!({"offset": 0, "limit": 2})).await, (5, 5, "job-4 job-3".into()));
@@ -375,7 +393,10 @@ async fn engines_flavors_pools_events_and_usage_are_shown() {
     let path = format!("training-jobs/{id}/events");
     let all = bench.events(&id).await;
     let page = bench.get(&format!("{path}?limit=1&offset=1&order=asc")).await;
-    assert_eq!((page["total"].as_u64(), page["events"][0]["message"].as_str()), (Some(all.len() as u64), Some(all[1].as_str())));
+    assert_eq!(
+        (page["total"].as_u64(), page["events"][0]["message"].as_str()),
+        (Some(all.len() as u64), Some(all[1].as_str()))
+    );
     assert_eq!(bench.get(&format!("{path}?pattern=created")).await["total"], 1);
     assert_eq!(bench.get(&format!("{path}?level=Error")).await["total"], 0);
     let last_year = "start_time=1000000000000&end_time=1000000001000";
@@ -399,7 +420,7 @@ with zipfile.ZipFile(sys.argv[1], "w") as wheel:
 async fn a_requirements_file_gives_the_job_an_environment_of_its_own() {
     let Lab { bench, platform, folder } = lab(2).await;
     let wheel = folder.path().join("madeup-1.0-py3-none-any.whl");
-    let made = std::process::Command::new("python3").args(["-c", MAKE_WHEEL]).arg(&wheel).status().unwrap();
+    let made = Command::new("python3").args(["-c", MAKE_WHEEL]).arg(&wheel).status().unwrap();
     assert!(made.success());
     let main = "import madeup, sys\nprint('answer', madeup.ANSWER, sys.prefix)\n";
     let requirements = format!("--no-index\n{}\n", wheel.display());
@@ -426,5 +447,38 @@ async fn outputs_that_cannot_be_kept_fail_the_job() {
     let failed = bench.wait(&id, &["Failed"]).await;
     assert!(failed["status"]["running_records"][0]["end_reason"].as_str().unwrap().contains("outputs could not be uploaded"));
     assert_eq!(failed["status"]["task_statuses"][0]["exit_code"], 0);
+    platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_vendors_sdk_works_with_it() {
+    let Lab { bench, platform, folder: _folder } = lab(2).await;
+    bench.put("sdk", &[("main.py", "import os\nprint(os.environ['GREETING'], 'from the job')\n")]).await;
+    let env = Env::from_process();
+    let venv = env.get("MA_CLI_TEST_VENV").map_or_else(|| env.home.join(".cache/ma-cli/venv"), PathBuf::from);
+    let python = venv.join("bin/python");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/modelarts.py");
+    let access = &bench.access;
+    let input = json!({
+        "endpoint": access.endpoint,
+        "project_id": access.project_id,
+        "access_key": access.access_key,
+        "secret_key": access.secret_key,
+    });
+    let run = move || {
+        let mut child = Command::new(&python)
+            .arg(&script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be run ({error}): scripts/test makes it", python.display()));
+        child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("modelarts: ok"), "{text}");
     platform.shutdown().await;
 }

@@ -57,23 +57,31 @@ impl<'a> Keeper<'a> {
         first
     }
 
-    /// Sends the outputs of all tasks, as far as they have changed. `tell` is called around each one that is sent.
+    /// Sends the outputs of all tasks, as far as they have changed. `tell`, given at the end, is called around each one.
     ///
     /// # Errors
     /// The first output that could not be sent whole; the others were tried all the same.
-    pub async fn outputs(&mut self, tell: &(dyn Fn(&Task, String) + Sync)) -> Result<(), Error> {
+    pub async fn outputs(&mut self, tell: Option<&(dyn Fn(&Task, String) + Sync)>) -> Result<(), Error> {
+        let tell = |task: &Task, message: String| {
+            if let Some(tell) = tell {
+                tell(task, message);
+            }
+        };
         let mut first = Ok(());
         for task in self.plan.tasks() {
             let layout = Layout::new(self.jobs, self.plan, &task);
             for output in &self.plan.outputs {
                 let folder = layout.local(&output.local_dir);
                 let Ok(now) = signature(&folder) else { continue };
-                if now.is_empty() || self.sent.get(&folder) == Some(&now) {
+                if now.is_empty() {
                     continue;
                 }
                 tell(&task, format!(" Training output(parameter name: {}) Uploading.", output.name));
                 let started = Instant::now();
-                let stored = self.transfer.store_directory(&folder, &output.remote.folder()).await;
+                let stored = match self.sent.get(&folder) {
+                    Some(sent) if *sent == now => Ok(()),
+                    _ => self.transfer.store_directory(&folder, &output.remote.folder()).await,
+                };
                 if stored.is_ok() {
                     let seconds = started.elapsed().as_secs_f64();
                     let name = &output.name;
