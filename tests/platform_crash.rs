@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use bench::{Access, Bench, command, is_alive};
+use bench::{Access, Bench, command, is_alive, job};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -99,7 +99,8 @@ async fn nothing_is_lost_or_wrong_after_the_platform_was_killed() {
     let status = program.start();
     let bench = Bench::new(access(&status)).await;
     let (go, gone_before) = (program.folder.path().join("go"), program.folder.path().join("early"));
-    let before = bench.submit(&command("before", "echo before", TWO)).await;
+    bench.put("code", &[("main.py", "print('before')\n")]).await;
+    let before = bench.submit(&job("before", "code", "python-3-local", TWO, 1)).await;
     let before_end = bench.wait(&before, &["Completed"]).await;
     let events_before = bench.events(&before).await;
     let watched = bench.submit(&with_output(command("watched", &until(&go, 5), TWO), "/lab/watched/")).await;
@@ -125,6 +126,9 @@ async fn nothing_is_lost_or_wrong_after_the_platform_was_killed() {
     let bench = Bench::new(access(&status)).await;
     assert_eq!(bench.show(&before).await, before_end);
     assert_eq!(bench.events(&before).await, events_before);
+    let link =
+        bench.get(&format!("training-jobs/{before}/tasks/worker-0/logs/url")).await["obs_url"].as_str().unwrap().to_owned();
+    assert!(bench.follow(&link).await.1.contains("before\n"));
     bench.wait(&alone, &["Completed"]).await;
     assert_eq!(bench.stored("alone").await["result"], "result\n");
     // Its end made room for the one that waited.
