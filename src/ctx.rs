@@ -8,6 +8,7 @@ use crate::api::Api;
 use crate::auth::{self, Authenticator, CredentialSource};
 use crate::error::{Error, Kind};
 use crate::http;
+use crate::obs;
 use crate::settings::env::Env;
 use crate::settings::{Flags, Identity, Service, Settings};
 use crate::ui::Ui;
@@ -126,6 +127,19 @@ impl Ctx {
     pub fn modelarts(&self) -> Result<Api, Error> {
         let endpoint = &self.settings()?.endpoint(Service::ModelArts)?.value;
         Ok(Api::new(endpoint, self.http_client()?.clone(), self.authenticator()?.clone()))
+    }
+
+    /// The object store.
+    ///
+    /// # Errors
+    /// As [`Ctx::authenticator`]; no endpoint is known.
+    pub fn obs(&self) -> Result<obs::Client, Error> {
+        let settings = self.settings()?;
+        let endpoint = settings.endpoint(Service::Obs)?.value.clone();
+        // Stores that are no cloud region take any name; this is the one their tools send.
+        let region = settings.region.as_ref().map_or_else(|| "us-east-1".to_owned(), |region| region.value.clone());
+        let options = obs::Options { http: self.http_options()?, ..obs::Options::new(endpoint, region, self.credentials()?) };
+        Ok(obs::Client::new(options)?)
     }
 
     fn build_authenticator(&self) -> Result<Authenticator, Error> {

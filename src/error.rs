@@ -7,7 +7,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::{api, auth, http as transport, settings};
+use crate::{api, auth, copy, http as transport, obs, settings};
 
 /// What class an error belongs to; decides the exit code and is printed as `kind` in machine formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -289,6 +289,54 @@ fn refused(refusal: api::Refusal) -> Error {
     error.code = Some(refusal.code);
     error.request_id = refusal.request_id;
     error
+}
+
+impl From<obs::Error> for Error {
+    fn from(error: obs::Error) -> Self {
+        let message = error.to_string();
+        let (code, request_id) = (error.code().map(str::to_owned), error.request_id().map(str::to_owned));
+        let mut shown = match error {
+            obs::Error::Http(error) => error.into(),
+            obs::Error::Auth(error) => error.into(),
+            obs::Error::Exhausted { source, .. } => Self { message, ..(*source).into() },
+            obs::Error::Url(_) => Self::new(Kind::Usage, message),
+            obs::Error::Source(_) => Self::new(Kind::Local, message),
+            obs::Error::Answer { .. } | obs::Error::Digest { .. } => Self::new(Kind::Service, message),
+            error if error.is_unauthenticated() => Self::new(Kind::Auth, message).hint(CONFIGURE),
+            error if error.is_no_such_bucket() => {
+                Self::new(Kind::NotFound, message).hint("make it with: ma-cli obs mb obs://BUCKET")
+            }
+            error => match error.status() {
+                Some(403) => {
+                    Self::new(Kind::Forbidden, message).hint("the credentials lack a permission; see: ma-cli configure")
+                }
+                Some(404) => Self::new(Kind::NotFound, message),
+                Some(409 | 412) => Self::new(Kind::Conflict, message),
+                Some(429) => Self::new(Kind::Throttled, message).hint("try again later"),
+                Some(501) => Self::new(Kind::Unsupported, message),
+                _ => Self::new(Kind::Service, message),
+            },
+        };
+        shown.code = code.or(shown.code);
+        shown.request_id = request_id.or(shown.request_id);
+        shown
+    }
+}
+
+impl From<copy::Error> for Error {
+    fn from(error: copy::Error) -> Self {
+        let message = error.to_string();
+        match error {
+            copy::Error::Plan(_) => Self::new(Kind::Usage, message),
+            copy::Error::NoSource(_) => Self::new(Kind::NotFound, message),
+            copy::Error::Store(error) => error.into(),
+            copy::Error::Local { .. } | copy::Error::Unplaceable { .. } => Self::new(Kind::Local, message),
+            copy::Error::Changed(_) => Self::new(Kind::Conflict, message).hint("run the same command again"),
+            copy::Error::Unverifiable { .. } => Self::new(Kind::Unsupported, message).hint("use --verify auto"),
+            copy::Error::Exhausted { source, .. } => Self { message, ..(*source).into() },
+            copy::Error::Cancelled => Self::new(Kind::Interrupted, message),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,56 @@
 //! Every request the program sends and every reply the platform gives agree with the API catalogues.
+//!
+//! The program, and clients of the vendor's, talk to a platform through a proxy that records each exchange; each is then checked
+//! (`contract/catalogue.rs`). Known disagreements stand in `data/contract-exceptions.txt`, which may only shrink.
 
+#[path = "contract/bench.rs"]
+mod bench;
 #[path = "contract/catalogue.rs"]
 mod catalogue;
 #[path = "contract/exceptions.rs"]
 mod exceptions;
 #[path = "contract/proxy.rs"]
 mod proxy;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bench::Bench;
+use catalogue::{Catalogue, Exchange};
+
+/// Operations that must have been seen, or the comparison says less than it seems to.
+const SPOKEN: &[&str] = &[
+    "CreateTemporaryAccessKeyByAgency",
+    "KeystoneCreateAgencyToken",
+    "KeystoneListAuthDomains",
+    "KeystoneListAuthProjects",
+    "KeystoneListProjects",
+    "KeystoneListRegions",
+    "KeystoneShowProject",
+    "KeystoneValidateToken",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn client_and_platform_keep_to_the_catalogues() {
+    let bench = Bench::start().await;
+    bench.run_script("iam.py").await;
+    let (operations, problems) = check(&bench.proxy.take());
+    bench.shutdown().await;
+    let missing: Vec<_> = SPOKEN.iter().filter(|operation| !operations.contains(**operation)).collect();
+    assert!(missing.is_empty(), "never called: {missing:?}");
+    if let Err(complaints) = exceptions::compare(include_str!("data/contract-exceptions.txt"), &problems) {
+        panic!("\n{complaints}");
+    }
+}
+
+/// Operations that were called, and what is wrong with the calls.
+fn check(exchanges: &[Exchange]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let catalogue = Catalogue::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/catalogue"));
+    let (mut operations, mut problems) = (BTreeSet::new(), BTreeSet::new());
+    for exchange in exchanges {
+        let verdict = catalogue.check(exchange);
+        operations.extend(verdict.operation);
+        problems.extend(verdict.problems);
+    }
+    (operations, problems)
+}

@@ -3,6 +3,9 @@
 pub mod auto_completion;
 pub mod configure;
 pub mod help;
+pub mod ma_job;
+pub mod obs;
+pub mod obs_copy;
 pub mod platform;
 
 use crate::ctx::Ctx;
@@ -15,9 +18,17 @@ pub enum Command {
     Configure(configure::ConfigureArgs),
     /// Print the line that turns on completion in your shell
     AutoCompletion(auto_completion::AutoCompletionArgs),
+    /// Submit, follow and inspect training jobs
+    #[command(subcommand)]
+    MaJob(ma_job::MaJobCommand),
     /// Run ModelArts, OBS and IAM on this machine
     #[command(subcommand)]
     Platform(platform::PlatformCommand),
+    /// Copy files and folders between this machine and OBS
+    ObsCopy(obs_copy::ObsCopyArgs),
+    /// Look into buckets, make and delete what is in them
+    #[command(subcommand)]
+    Obs(obs::ObsCommand),
     /// Show help for a command or a topic
     Help(help::HelpArgs),
 }
@@ -30,7 +41,10 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
     match command {
         Command::Configure(args) => configure::run(ctx, args),
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
+        Command::MaJob(command) => ma_job::run(ctx, command).await,
         Command::Platform(command) => platform::run(ctx, command).await,
+        Command::ObsCopy(args) => obs_copy::run(ctx, args).await,
+        Command::Obs(command) => obs::run(ctx, command).await,
         Command::Help(args) => help::run(ctx, &args),
     }
 }

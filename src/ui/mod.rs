@@ -4,6 +4,7 @@
 
 mod document;
 pub mod present;
+pub mod progress;
 mod prompt;
 mod report;
 mod table;

@@ -305,6 +305,11 @@ fn describe(error: &jsonschema::ValidationError<'_>) -> Vec<String> {
         ValidationErrorKind::Required { property } => {
             vec![format!("{place} required {}", property.as_str().unwrap_or_default())]
         }
+        // What the variant that fits best lacks says more than that none fits.
+        ValidationErrorKind::AnyOf { context } => {
+            let closest = context.iter().min_by_key(|errors| errors.len());
+            closest.into_iter().flatten().flat_map(describe).collect()
+        }
         kind => vec![format!("{place} {}", kind.keyword())],
     }
 }
@@ -413,7 +418,7 @@ mod tests {
         assert_eq!(list("?limit=x", 200, &none), ["ListThings request limit/ type", "ListThings request kind required"]);
         assert_eq!(create("", 200, ""), ["CreateThing request / body required"]);
         assert_eq!(create("{", 200, ""), ["CreateThing request / not JSON"]);
-        assert_eq!(create(r#"{"nome":"x"}"#, 200, ""), ["CreateThing request / anyOf"]);
+        assert_eq!(create(r#"{"nome":"x"}"#, 200, ""), ["CreateThing request / unknown property nome"]);
     }
 
     #[test]
@@ -428,7 +433,7 @@ mod tests {
                 "ListThings reply 200 /* unknown property extra",
                 "ListThings reply 200 /*/name minLength",
                 "ListThings reply 200 /*/part/name type",
-                "ListThings reply 200 /*/size anyOf",
+                "ListThings reply 200 /*/size exclusiveMinimum",
             ]
         );
         assert_eq!(list("?kind=a", 204, &json!([])), ["ListThings reply 204 unknown status"]);

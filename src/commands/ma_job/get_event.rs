@@ -1,0 +1,92 @@
+//! `ma-job get-event`.
+
+use futures_util::TryStreamExt as _;
+use serde_json::Value;
+use time::UtcOffset;
+
+use crate::api::modelarts::training_job;
+use crate::commands::ma_job::columns;
+use crate::ctx::Ctx;
+use crate::error::Error;
+use crate::ui::{Present, Table};
+
+/// List the events of a training job
+///
+/// All of them, oldest first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ma-cli ma-job get-event -i 494b55e1-f2b8-4932-bbb1-c9768b0000aa
+  ma-cli ma-job get-event -i 494b55e1-f2b8-4932-bbb1-c9768b0000aa -F jsonl")]
+pub struct GetEventArgs {
+    /// Id of the job
+    #[arg(short = 'i', long, value_name = "TEXT", required = true)]
+    job_id: String,
+}
+
+/// Shows the events.
+///
+/// # Errors
+/// There is no such job; the service refuses.
+pub async fn run(ctx: &Ctx, args: GetEventArgs) -> Result<(), Error> {
+    let api = ctx.modelarts()?;
+    let events: Vec<Value> = training_job::events(&api, &args.job_id)
+        .try_collect()
+        .await
+        .map_err(|error| Error::from(error).context(&format!("training job [{}]", args.job_id)))?;
+    ctx.ui.emit(&EventList { events, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
+}
+
+#[derive(Debug)]
+struct EventList {
+    events: Vec<Value>,
+    offset: UtcOffset,
+}
+
+impl Present for EventList {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["index", "time", "level", "message"]);
+        for (index, event) in self.events.iter().enumerate() {
+            let text = |key: &str| event[key].as_str().unwrap_or_default().to_owned();
+            table.rows.push(vec![(index + 1).to_string(), self.time(&event["time"]), text("level"), text("message")]);
+        }
+        table
+    }
+
+    fn document(&self) -> Value {
+        Value::Array(self.events.clone())
+    }
+}
+
+impl EventList {
+    /// The service writes milliseconds, as a number or in a text, or a date; the last is shown as it is.
+    fn time(&self, time: &Value) -> String {
+        let milliseconds = time.as_i64().or_else(|| time.as_str()?.parse().ok());
+        match (milliseconds, time.as_str()) {
+            (None, Some(text)) => text.to_owned(),
+            (milliseconds, _) => columns::time(milliseconds, self.offset),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use time::UtcOffset;
+
+    use super::EventList;
+    use crate::ui::Present as _;
+
+    #[test]
+    fn times_are_read_in_every_form() {
+        let events = vec![
+            json!({"time": "1680061287500", "level": "Info", "message": "Training job is running."}),
+            json!({"time": 1_680_061_287_500_i64}),
+            json!({"time": "2023-03-29 11:41:27"}),
+            json!({}),
+        ];
+        let table = EventList { events, offset: UtcOffset::UTC }.table();
+        assert_eq!(table.rows[0], ["1", "2023-03-29 03:41:27", "Info", "Training job is running."]);
+        let times: Vec<_> = table.rows.iter().map(|row| row[1].as_str()).collect();
+        assert_eq!(times[1..], ["2023-03-29 03:41:27", "2023-03-29 11:41:27", "N/A"]);
+    }
+}

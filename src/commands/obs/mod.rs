@@ -1,0 +1,54 @@
+//! `ma-cli obs`: look into buckets, make and delete what is in them.
+
+pub mod cat;
+pub mod ls;
+pub mod mb;
+pub mod rm;
+pub mod stat;
+
+use crate::ctx::Ctx;
+use crate::error::{Error, Kind};
+use crate::obs::ObsUrl;
+
+/// Verbs on buckets and objects.
+#[derive(Debug, clap::Subcommand)]
+pub enum ObsCommand {
+    /// Write an object to standard output
+    Cat(cat::CatArgs),
+    /// List buckets, or what is in one
+    Ls(ls::LsArgs),
+    /// Make a bucket
+    Mb(mb::MbArgs),
+    /// Delete an object, or everything below a prefix
+    Rm(rm::RmArgs),
+    /// Show what the store knows of an object
+    Stat(stat::StatArgs),
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Whatever the verb could not do.
+pub async fn run(ctx: &Ctx, command: ObsCommand) -> Result<(), Error> {
+    match command {
+        ObsCommand::Cat(args) => cat::run(ctx, args).await,
+        ObsCommand::Ls(args) => ls::run(ctx, args).await,
+        ObsCommand::Mb(args) => mb::run(ctx, args).await,
+        ObsCommand::Rm(args) => rm::run(ctx, args).await,
+        ObsCommand::Stat(args) => stat::run(ctx, args).await,
+    }
+}
+
+/// The address of an object: one with a key.
+fn object(text: &str) -> Result<ObsUrl, Error> {
+    let url: ObsUrl = text.parse()?;
+    if url.key.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("[{text}] names a bucket, not an object")));
+    }
+    Ok(url)
+}
+
+fn time(time: Option<::time::OffsetDateTime>) -> String {
+    let format = ::time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+    time.and_then(|time| time.to_offset(::time::UtcOffset::UTC).format(format).ok()).unwrap_or_default()
+}

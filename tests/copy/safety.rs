@@ -1,0 +1,62 @@
+//! Keys that must not be followed, and failures of single files while the rest goes on.
+
+use std::os::unix::fs::symlink;
+
+use ma_cli::copy;
+
+use crate::support::{Store, client, download, keys, make_tree, put, small_parts, tree, upload};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_written_outside_the_destination() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let hostile = ["../evil", "a/../../evil", "/etc/evil", "a//evil", "./evil", "link/evil", "x/..", "bell\u{7}", "named/"];
+    for key in hostile {
+        put(&client, &format!("p/{key}"), b"evil").await;
+    }
+    put(&client, "p/good", b"good").await;
+    put(&client, "p/taken", b"file").await;
+    put(&client, "p/taken/below", b"needs a folder").await;
+    let folder = tempfile::tempdir().unwrap();
+    let outside = folder.path().join("outside");
+    let destination = folder.path().join("in/destination");
+    std::fs::create_dir_all(&outside).unwrap();
+    std::fs::create_dir_all(&destination).unwrap();
+    symlink(&outside, destination.join("link")).unwrap();
+
+    let down = download(&client, "p/", &destination, &copy::Options::default()).await.unwrap();
+    assert_eq!((down.files, down.failed), (2, hostile.len() as u64 + 1), "{:?}", down.failures);
+    assert!(tree(&outside).is_empty());
+    std::fs::remove_file(destination.join("link")).unwrap();
+    let names = tree(folder.path());
+    let expected = ["in", "in/destination", "in/destination/good", "in/destination/taken", "outside"];
+    assert_eq!(names.keys().collect::<Vec<_>>(), expected);
+    assert_eq!(names["in/destination/taken"].as_deref(), Some(b"file".as_slice()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_fails_and_the_rest_goes_on() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let folder = tempfile::tempdir().unwrap();
+    make_tree(folder.path(), &[("good", Some(b"1".to_vec())), ("sub/also good", Some(b"2".to_vec()))]);
+    symlink("nowhere", folder.path().join("broken")).unwrap();
+    symlink("good", folder.path().join("linked")).unwrap();
+    symlink("..", folder.path().join("sub/loop")).unwrap();
+    let up = upload(&client, folder.path(), "p/", &small_parts()).await.unwrap();
+    assert_eq!((up.files, up.failed), (3, 2), "{:?}", up.failures);
+    assert_eq!(keys(&client, "p/").await, ["p/good", "p/linked", "p/sub/also good"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_in_the_place_of_a_file_fails_that_file() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    put(&client, "p/a", b"1").await;
+    put(&client, "p/b", b"2").await;
+    let folder = tempfile::tempdir().unwrap();
+    make_tree(folder.path(), &[("a/kept", Some(b"kept".to_vec()))]);
+    let down = download(&client, "p/", folder.path(), &copy::Options::default()).await.unwrap();
+    assert_eq!((down.files, down.failed), (1, 1));
+    assert_eq!(tree(folder.path()).keys().collect::<Vec<_>>(), ["a", "a/kept", "b"]);
+}
