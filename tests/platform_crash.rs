@@ -1,5 +1,7 @@
 //! A platform that is killed while jobs run: what was true stays true, and what is still going on goes on.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 #[path = "platform_training/bench.rs"]
 mod bench;
 #[path = "contract/catalogue.rs"]
@@ -10,6 +12,7 @@ use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use bench::{Access, Bench, command, is_alive, job};
+use ma_cli::settings::env::Env;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -32,7 +35,8 @@ impl Program {
 
     fn run(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ma-cli"));
-        let search_path = std::env::var_os("PATH").unwrap_or_default();
+        let env = Env::from_process();
+        let search_path = env.get("PATH").unwrap_or_default();
         command.env_clear().env("PATH", search_path).env("HOME", self.folder.path());
         command.arg("platform").args(arguments).arg("--data-dir").arg(self.data_dir());
         command.output().unwrap()

@@ -1,10 +1,14 @@
 //! Training jobs on an in-process platform: real code, real processes, real transfers.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 mod bench;
 #[path = "../contract/catalogue.rs"]
 mod catalogue;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -37,8 +41,13 @@ async fn lab(slots: u32) -> Lab {
 }
 
 async fn start(folder: &TempDir, slots: u32) -> Handle {
+    start_with(folder, slots, BTreeMap::new()).await
+}
+
+async fn start_with(folder: &TempDir, slots: u32, interpreters: BTreeMap<String, PathBuf>) -> Handle {
     let mut options = Options::on_free_ports(folder.path().join("platform"), env!("CARGO_BIN_EXE_ma-cli"));
     options.slots = Some(slots);
+    options.interpreters = interpreters;
     let short = Duration::from_millis(200);
     options.timing = Timing { logs: short, outputs: short, grace: Duration::from_secs(1), samples: short, ..Timing::default() };
     Platform::start(options).await.unwrap()
@@ -209,6 +218,31 @@ async fn tensorflow_nodes_have_a_worker_and_a_parameter_server_each() {
     let events = bench.events(&id).await;
     let engine = events.iter().find(|event| event.starts_with("Engine ")).unwrap();
     assert!(engine.contains(TENSORFLOW) && engine.contains("Python 3."), "{engine}");
+    platform.shutdown().await;
+}
+
+/// A launcher in the place of Open MPI's, which runs every rank here.
+const MPIRUN: &str = r#"#!/bin/sh
+[ "$1" = --version ] && exit 0
+while [ "$1" != -np ]; do shift; done
+ranks=$2; shift 2
+for rank in $(seq 1 "$ranks"); do RANK=$rank "$@" || exit; done
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_node_of_an_mpi_job_launches_all_ranks() {
+    let folder = tempfile::tempdir().unwrap();
+    let mpirun = folder.path().join("mpirun");
+    std::fs::write(&mpirun, MPIRUN).unwrap();
+    std::fs::set_permissions(&mpirun, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let platform = start_with(&folder, 2, BTreeMap::from([("mpirun".to_owned(), mpirun)])).await;
+    let bench = Bench::new(access(&platform)).await;
+    bench.put("code", &[("main.py", "import os\nprint('rank', os.environ['RANK'])\n")]).await;
+    let engine = "mindspore_1.3.0-cuda_10.1-py_3.7-ubuntu_1804-x86_64";
+    let id = bench.submit(&job("ranks", "code", engine, ONE, 2)).await;
+    bench.wait(&id, &["Completed"]).await;
+    assert!(bench.log(&id, "worker-0").await.ends_with("rank 1\nrank 2\n"));
+    assert!(bench.log(&id, "worker-1").await.contains("the training log is in worker-0"));
     platform.shutdown().await;
 }
 

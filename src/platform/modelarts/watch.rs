@@ -109,7 +109,7 @@ pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop
         }
     };
     let tell = |task: &Task, message: String| {
-        record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())))
+        record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
     };
     let kept = keeper.outputs(Some(&tell)).await;
     let mut ended = Ended { tasks, lost: None, over };
