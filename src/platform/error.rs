@@ -55,6 +55,9 @@ pub enum Error {
     /// The object store.
     #[error("the object store cannot be opened")]
     Objects(#[from] obs::Error),
+    /// The training service.
+    #[error("the training service cannot be opened: {0}")]
+    Training(#[from] super::modelarts::Error),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::modelarts::Timing;
+
 /// Choices of `platform start`, and of tests that run a platform in their own process.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -18,13 +20,15 @@ pub struct Options {
     pub interpreters: BTreeMap<String, PathBuf>,
     /// Program that is started to supervise a task: this one.
     pub executable: PathBuf,
+    /// How often the training service looks at its jobs and keeps what they write.
+    pub timing: Timing,
 }
 
 impl Options {
     /// For tests: free ports, so that any number of platforms can run side by side, and the supervisor `executable`.
     pub fn on_free_ports(data_dir: impl Into<PathBuf>, executable: impl Into<PathBuf>) -> Self {
         let (data_dir, executable) = (data_dir.into(), executable.into());
-        Self { data_dir, port: Some(0), obs_port: Some(0), slots: None, interpreters: BTreeMap::new(), executable }
+        Self { data_dir, port: Some(0), obs_port: Some(0), slots: None, interpreters: BTreeMap::new(), executable, timing: Timing::default() }
     }
 
     /// The number of slots, decided.

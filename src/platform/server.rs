@@ -10,11 +10,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Credential;
+
 use super::error::Error;
 use super::identity::routes::Endpoints;
 use super::identity::{Account, Identity};
 use super::installation::Installation;
 use super::instance::Lock;
+use super::modelarts::{self, Training, TrainingOptions};
 use super::obs::{KeyRing, ObjectStore};
 use super::options::Options;
 use super::state::State;
@@ -41,6 +44,7 @@ pub struct Handle {
     pub data_dir: PathBuf,
     /// Number of slots that running jobs share.
     pub slots: u32,
+    training: Arc<Training>,
     shutdown: CancellationToken,
     servers: Vec<JoinHandle<()>>,
     lock: Lock,
@@ -66,13 +70,31 @@ impl Platform {
         let endpoints = Endpoints { control: endpoint.clone(), obs: obs_endpoint.clone() };
         let keys: Arc<dyn KeyRing> = Arc::<Identity>::clone(&identity);
         let objects = Arc::new(ObjectStore::open(&data_dir, Arc::clone(&state), keys, &account.region)?);
-        let router = router::router(identity, endpoints, Router::new());
+        let training = Training::open(TrainingOptions {
+            state,
+            data_dir: data_dir.clone(),
+            slots,
+            region: account.region.clone(),
+            user_name: account.user_name.clone(),
+            endpoint: endpoint.clone(),
+            obs_endpoint: obs_endpoint.clone(),
+            credentials: Credential {
+                access_key: account.access_key.clone(),
+                secret_key: account.secret_key.clone(),
+                security_token: None,
+                expires_at: None,
+            },
+            executable: options.executable,
+            interpreters: options.interpreters,
+            timing: options.timing,
+        })?;
+        let router = router::router(identity, endpoints, modelarts::routes(Arc::clone(&training)));
         let servers =
             vec![tokio::spawn(serve(control, router, shutdown.clone())), tokio::spawn(objects.serve(store, shutdown.clone()))];
         profile::write(&data_dir, &account, &endpoint, &obs_endpoint)?;
         lock.announce(&endpoint, &obs_endpoint, slots)?;
         tracing::info!(endpoint, obs_endpoint, slots, "ready");
-        Ok(Handle { endpoint, obs_endpoint, account, data_dir, slots, shutdown, servers, lock })
+        Ok(Handle { endpoint, obs_endpoint, account, data_dir, slots, training, shutdown, servers, lock })
     }
 }
 
@@ -81,6 +103,8 @@ impl Handle {
     /// running jobs go on under their supervisors.
     pub async fn shutdown(self) {
         tracing::info!("stopping");
+        // Before the servers: it is a client of the object store.
+        self.training.shutdown().await;
         self.shutdown.cancel();
         for mut server in self.servers {
             if tokio::time::timeout(DRAIN, &mut server).await.is_err() {

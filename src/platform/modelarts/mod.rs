@@ -34,6 +34,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use error::Error;
+pub(crate) use routes::LINKS;
 pub use routes::routes;
 
 use crate::auth::Credential;

@@ -109,11 +109,15 @@ pub(super) fn stop(training: &Training, id: &str) -> Result<Value, ApiError> {
     Ok(job)
 }
 
-/// Milliseconds a job has run: fixed when it has ended, growing while it runs.
-pub(super) fn refresh_duration(job: &mut Value) {
-    if let (Some(Phase::Running | Phase::Terminating), Some(start)) = (Phase::of(job), job["status"]["start_time"].as_i64()) {
+/// A job's document as the API shows it: its duration grows while it runs, and wishes that the API does not repeat are left out.
+pub(super) fn shown(mut job: Value) -> Value {
+    if let (Some(Phase::Running | Phase::Terminating), Some(start)) = (Phase::of(&job), job["status"]["start_time"].as_i64()) {
         job["status"]["duration"] = (now() - start).max(0).into();
     }
+    if let Some(spec) = job["spec"].as_object_mut() {
+        spec.remove("auto_stop");
+    }
+    job
 }
 
 fn id_of(job: &Value) -> &str {

@@ -79,8 +79,7 @@ pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) ->
     sort(&mut jobs, &sort_by, &order)?;
     let count = jobs.len();
     let first = usize::try_from(offset.saturating_mul(limit)).unwrap_or(usize::MAX);
-    let mut items: Vec<Value> = jobs.into_iter().skip(first).take(limit as usize).collect();
-    items.iter_mut().for_each(schedule::refresh_duration);
+    let items: Vec<Value> = jobs.into_iter().skip(first).take(limit as usize).map(schedule::shown).collect();
     Ok(Json(json!({
         "total": total,
         "count": count,

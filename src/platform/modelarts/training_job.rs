@@ -40,7 +40,7 @@ pub(super) async fn create(
     let job = create::document(&body(&bytes)?, &origin)?;
     record::create(training.state(), &id, &job, &Event::info("Training job is created."))?;
     training.wake.notify_one();
-    Ok((StatusCode::CREATED, Json(job)))
+    Ok((StatusCode::CREATED, Json(schedule::shown(job))))
 }
 
 /// `GET /v2/{project_id}/training-jobs/{id}`.
@@ -48,9 +48,7 @@ pub(super) async fn show(
     State(training): State<Arc<Training>>,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let mut job = record::get(training.state(), &id)?;
-    schedule::refresh_duration(&mut job);
-    Ok(Json(job))
+    Ok(Json(schedule::shown(record::get(training.state(), &id)?)))
 }
 
 /// `PUT /v2/{project_id}/training-jobs/{id}`: the description, and the priority of a job that waits.
@@ -95,9 +93,8 @@ pub(super) async fn act(
     if action != "terminate" {
         return Err(ApiError::bad("ModelArts.2812", format!("Unsupported action type:{action}.")));
     }
-    let mut job = schedule::stop(&training, &id)?;
-    schedule::refresh_duration(&mut job);
-    Ok((StatusCode::ACCEPTED, Json(job)))
+    let job = schedule::stop(&training, &id)?;
+    Ok((StatusCode::ACCEPTED, Json(schedule::shown(job))))
 }
 
 /// `DELETE /v2/{project_id}/training-jobs/{id}`. A job that has not ended is refused: it would be lost while it runs.
