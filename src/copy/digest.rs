@@ -55,7 +55,7 @@ pub enum Digester {
     /// MD5.
     Md5(Md5),
     /// CRC-64/XZ, as OBS answers it, or CRC-64/NVME, as the AWS family does.
-    Crc(CrcAlgorithm, crc_fast::Digest),
+    Crc(CrcAlgorithm, Box<crc_fast::Digest>),
     /// None.
     Nothing,
 }
@@ -104,7 +104,7 @@ impl Digester {
     }
 
     fn crc(algorithm: CrcAlgorithm) -> Self {
-        Self::Crc(algorithm, crc_fast::Digest::new(algorithm))
+        Self::Crc(algorithm, Box::new(crc_fast::Digest::new(algorithm)))
     }
 
     /// Takes the next bytes.

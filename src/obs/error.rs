@@ -74,7 +74,7 @@ pub enum Error {
     #[error("{source} (after {attempts} attempts in {:.1} s)", .elapsed.as_secs_f64())]
     Exhausted {
         /// The last failure.
-        source: Box<Error>,
+        source: Box<Self>,
         /// Attempts made.
         attempts: u32,
         /// Time since the first attempt began.
