@@ -26,21 +26,22 @@ pub(super) async fn object(
     entry: &Entry,
 ) -> Result<Done, Error> {
     let url = ObsUrl::new(bucket, entry.key.clone());
-    let fetching = async {
-        let division = Division::new(entry.size, run.options.part_size);
-        if entry.size <= PIECE as u64 {
-            to_memory(run, destination, name, &url, entry).await
-        } else if division.is_divided() && run.options.verify != Verify::Md5 {
-            in_parts(run, destination, name, &url, entry, division).await
-        } else {
-            // One piece: whoever insists on the MD5 needs the bytes in order.
-            in_one_piece(run, destination, name, &url, entry).await
+    let division = Division::new(entry.size, run.options.part_size);
+    let check = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
+        in_parts(run, destination, name, &url, entry, division).await?
+    } else {
+        let fetching = async {
+            match entry.size <= PIECE as u64 {
+                true => to_memory(run, destination, name, &url, entry).await,
+                // One piece, also for whoever insists on the MD5, which needs the bytes in order.
+                false => in_one_piece(run, destination, name, &url, entry).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run.cancel.cancelled() => return Err(Error::Cancelled),
+            fetched = fetching => fetched?,
         }
-    };
-    let check = tokio::select! {
-        biased;
-        () = run.cancel.cancelled() => return Err(Error::Cancelled),
-        fetched = fetching => fetched?,
     };
     Ok(Done::File { bytes: entry.size, check })
 }
@@ -127,10 +128,35 @@ async fn in_parts(
     let etag = if entry.etag.is_empty() { run.client.head(url).await?.etag } else { entry.etag.clone() };
     let entry = Arc::new(Entry { etag, ..entry.clone() });
     let partial = Arc::new(begin(destination, name, &entry.etag).await?);
-    let mut tasks: JoinSet<Result<(u32, Value, Tags), Error>> = JoinSet::new();
+    let mut tasks = JoinSet::new();
+    let fetched = tokio::select! {
+        biased;
+        () = run.cancel.cancelled() => Err(Error::Cancelled),
+        fetched = fetch_parts(run, &mut tasks, &partial, url, &entry, division) => fetched,
+    };
+    // Only when no task holds the file any more is it removed, or given its name.
+    tasks.shutdown().await;
+    let (value, tags) = fetched?;
+    let check = value.compare(run.options.verify, "get", &url.to_string(), &tags)?;
+    let partial = Arc::into_inner(partial).expect("every task that shared the file has ended");
+    finish(partial, entry.modified).await?;
+    Ok(check)
+}
+
+type Fetched = Result<(u32, Value, Tags), Error>;
+
+/// Fetches the parts at the same time; gives the digest of the whole and what the store says of it.
+async fn fetch_parts(
+    run: &Arc<Run>,
+    tasks: &mut JoinSet<Fetched>,
+    partial: &Arc<Partial>,
+    url: &ObsUrl,
+    entry: &Arc<Entry>,
+    division: Division,
+) -> Result<(Value, Tags), Error> {
     let mut values = vec![Value::Nothing; usize::try_from(division.count()).unwrap_or(0)];
     let mut tags = Tags::default();
-    let mut take = |outcome: Result<Result<(u32, Value, Tags), Error>, tokio::task::JoinError>| {
+    let mut take = |outcome: Result<Fetched, tokio::task::JoinError>| {
         let outcome = outcome.map_err(|error| Error::local("fetch", partial.path(), std::io::Error::other(error)))?;
         let (number, value, part_tags) = outcome?;
         values[number as usize - 1] = value;
@@ -142,7 +168,7 @@ async fn in_parts(
         while let Some(outcome) = tasks.try_join_next() {
             take(outcome)?;
         }
-        let (run, partial, url, entry) = (Arc::clone(run), Arc::clone(&partial), url.clone(), Arc::clone(&entry));
+        let (run, partial, url, entry) = (Arc::clone(run), Arc::clone(partial), url.clone(), Arc::clone(entry));
         tasks.spawn(async move {
             let (value, tags) = range(&run, &partial, &url, &entry, part).await?;
             drop(permit);
@@ -152,11 +178,7 @@ async fn in_parts(
     while let Some(outcome) = tasks.join_next().await {
         take(outcome)?;
     }
-    let whole = values.into_iter().reduce(Value::followed_by).unwrap_or(Value::Nothing);
-    let check = whole.compare(run.options.verify, "get", &url.to_string(), &tags)?;
-    let partial = Arc::into_inner(partial).expect("every task that shared the file has ended");
-    finish(partial, entry.modified).await?;
-    Ok(check)
+    Ok((values.into_iter().reduce(Value::followed_by).unwrap_or(Value::Nothing), tags))
 }
 
 async fn range(run: &Run, partial: &Partial, url: &ObsUrl, entry: &Entry, part: Part) -> Result<(Value, Tags), Error> {

@@ -60,9 +60,6 @@ impl Run {
             Plan::DownloadFile { source, destination } => self.download_file(source, &destination).await,
             Plan::DownloadFolder { source, destination } => self.download_folder(source.as_folder(), &destination).await,
         };
-        if self.cancel.is_cancelled() && copied.as_ref().is_err_and(|error| !error.is_fatal()) {
-            return Err(Error::Cancelled);
-        }
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)

@@ -151,11 +151,14 @@ fn is_corrupt(error: &Error) -> bool {
 
 async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl, division: Division) -> Result<Check, Error> {
     let upload: Arc<str> = run.client.create_multipart(url).await?.into();
+    let mut tasks = JoinSet::new();
     let sent = tokio::select! {
         biased;
         () = run.cancel.cancelled() => Err(Error::Cancelled),
-        sent = send_parts(run, source, url, division, &upload) => sent,
+        sent = send_parts(run, &mut tasks, source, url, division, &upload) => sent,
     };
+    // No part may be on its way when the upload is aborted: it would stay at the store.
+    tasks.shutdown().await;
     let completed = match sent {
         Ok((parts, check)) => match source.check_unchanged() {
             Ok(()) => run.client.complete_multipart(url, &upload, &parts).await.map(|_| check).map_err(Error::from),
@@ -171,17 +174,19 @@ async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl, division: 
     completed
 }
 
+type Sent = Result<(SentPart, Check), Error>;
+
 async fn send_parts(
     run: &Arc<Run>,
+    tasks: &mut JoinSet<Sent>,
     source: &Arc<Source>,
     url: &ObsUrl,
     division: Division,
     upload: &Arc<str>,
 ) -> Result<(Vec<SentPart>, Check), Error> {
-    let mut tasks: JoinSet<Result<(SentPart, Check), Error>> = JoinSet::new();
     let mut sent = Vec::new();
     let mut check = Check::Md5;
-    let mut take = |outcome: Result<Result<(SentPart, Check), Error>, tokio::task::JoinError>| {
+    let mut take = |outcome: Result<Sent, tokio::task::JoinError>| {
         let (part, part_check) = outcome.map_err(|error| Error::local("send", &source.path, io::Error::other(error)))??;
         check = check.weaker(part_check);
         sent.push(part);

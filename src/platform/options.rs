@@ -28,7 +28,15 @@ impl Options {
     /// For tests: free ports, so that any number of platforms can run side by side, and the supervisor `executable`.
     pub fn on_free_ports(data_dir: impl Into<PathBuf>, executable: impl Into<PathBuf>) -> Self {
         let (data_dir, executable) = (data_dir.into(), executable.into());
-        Self { data_dir, port: Some(0), obs_port: Some(0), slots: None, interpreters: BTreeMap::new(), executable, timing: Timing::default() }
+        Self {
+            data_dir,
+            port: Some(0),
+            obs_port: Some(0),
+            slots: None,
+            interpreters: BTreeMap::new(),
+            executable,
+            timing: Timing::default(),
+        }
     }
 
     /// The number of slots, decided.

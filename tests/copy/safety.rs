@@ -15,6 +15,7 @@ async fn nothing_is_written_outside_the_destination() {
         put(&client, &format!("p/{key}"), b"evil").await;
     }
     put(&client, "p/good", b"good").await;
+    put(&client, "p/back\\..\\slash", b"a name like any other").await;
     put(&client, "p/taken", b"file").await;
     put(&client, "p/taken/below", b"needs a folder").await;
     let folder = tempfile::tempdir().unwrap();
@@ -25,11 +26,12 @@ async fn nothing_is_written_outside_the_destination() {
     symlink(&outside, destination.join("link")).unwrap();
 
     let down = download(&client, "p/", &destination, &copy::Options::default()).await.unwrap();
-    assert_eq!((down.files, down.failed), (2, hostile.len() as u64 + 1), "{:?}", down.failures);
+    assert_eq!((down.files, down.failed), (3, hostile.len() as u64 + 1), "{:?}", down.failures);
     assert!(tree(&outside).is_empty());
     std::fs::remove_file(destination.join("link")).unwrap();
     let names = tree(folder.path());
-    let expected = ["in", "in/destination", "in/destination/good", "in/destination/taken", "outside"];
+    let expected =
+        ["in", "in/destination", "in/destination/back\\..\\slash", "in/destination/good", "in/destination/taken", "outside"];
     assert_eq!(names.keys().collect::<Vec<_>>(), expected);
     assert_eq!(names["in/destination/taken"].as_deref(), Some(b"file".as_slice()));
 }
