@@ -3,6 +3,8 @@
 //! The program, and clients of the vendor's, talk to a platform through a proxy that records each exchange; each is then checked
 //! (`contract/catalogue.rs`). Known disagreements stand in `data/contract-exceptions.txt`, which may only shrink.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests may panic and read the environment")]
+
 #[path = "contract/bench.rs"]
 mod bench;
 #[path = "contract/catalogue.rs"]

@@ -11,10 +11,12 @@ pub mod get_log;
 pub mod get_pool;
 mod job_table;
 mod lists;
+mod log;
 mod request;
 mod spec;
 pub mod stop;
 pub mod submit;
+mod submit_options;
 mod watch;
 
 use crate::ctx::Ctx;
