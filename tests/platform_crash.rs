@@ -11,22 +11,21 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-use bench::{Access, Bench, command, is_alive, job};
+use bench::{Access, Bench, Folder, command, is_alive, job};
 use ma_cli::settings::env::Env;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const TWO: &str = "modelarts.vm.cpu.2u";
 
 /// The real program with a data directory of its own; stopped when dropped.
 struct Program {
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Program {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: Folder::new() }
     }
 
     fn data_dir(&self) -> std::path::PathBuf {

@@ -10,13 +10,42 @@ use ma_cli::auth::{Credential, Secret, StaticCredential};
 use ma_cli::copy::{self, Plan, Silent};
 use ma_cli::obs::{self, ObsUrl};
 use reqwest::{Method, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::catalogue::{Catalogue, Exchange};
 
 /// A loaded two-core machine needs far less for any step.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A folder with a platform's data in `platform`. What a failed test has left running there ends with it.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let folders = |path: &Path| std::fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        for task in folders(&self.path().join("platform/jobs")).flat_map(|job| folders(&job).collect::<Vec<_>>()) {
+            let status = std::fs::read(task.join("status.json")).unwrap_or_default();
+            let status: Value = serde_json::from_slice(&status).unwrap_or_default();
+            let pid = status["supervisor"]["pid"].as_i64().and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
+            if let (true, Some(pid)) = (status["finish"].is_null(), pid) {
+                let _ = kill_process(pid, Signal::TERM);
+            }
+        }
+    }
+}
 
 /// How a platform is reached.
 #[derive(Clone, Debug)]

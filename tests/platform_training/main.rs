@@ -13,13 +13,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use bench::{Access, Bench, command, is_alive, job};
+use bench::{Access, Bench, Folder, command, is_alive, job};
 use ma_cli::platform::modelarts::Timing;
 use ma_cli::platform::{Handle, Options, Platform};
 use ma_cli::settings::env::Env;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 const PYTORCH: &str = "pytorch_1.8.0-cuda_10.2-py_3.7-ubuntu_18.04-x86_64";
 const TENSORFLOW: &str = "tensorflow_2.1.0-cuda_10.1-py_3.7-ubuntu_18.04-x86_64";
@@ -31,20 +30,20 @@ const TWO: &str = "modelarts.vm.cpu.2u";
 struct Lab {
     bench: Bench,
     platform: Handle,
-    folder: TempDir,
+    folder: Folder,
 }
 
 async fn lab(slots: u32) -> Lab {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let platform = start(&folder, slots).await;
     Lab { bench: Bench::new(access(&platform)).await, platform, folder }
 }
 
-async fn start(folder: &TempDir, slots: u32) -> Handle {
+async fn start(folder: &Folder, slots: u32) -> Handle {
     start_with(folder, slots, BTreeMap::new()).await
 }
 
-async fn start_with(folder: &TempDir, slots: u32, interpreters: BTreeMap<String, PathBuf>) -> Handle {
+async fn start_with(folder: &Folder, slots: u32, interpreters: BTreeMap<String, PathBuf>) -> Handle {
     let mut options = Options::on_free_ports(folder.path().join("platform"), env!("CARGO_BIN_EXE_ma-cli"));
     options.slots = Some(slots);
     options.interpreters = interpreters;
@@ -231,7 +230,7 @@ for rank in $(seq 1 "$ranks"); do RANK=$rank "$@" || exit; done
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_node_of_an_mpi_job_launches_all_ranks() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let mpirun = folder.path().join("mpirun");
     std::fs::write(&mpirun, MPIRUN).unwrap();
     std::fs::set_permissions(&mpirun, std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,7 +1,7 @@
 //! `ModelArts`: training jobs that really run, as processes of this machine.
 //!
-//! A job's document in the state file says where it stands; [`schedule`] gives it its turn, [`drive`] takes it through its phases
-//! with the means of [`runner`](crate::platform::runner), and the rest of this folder answers the API from the documents. After a
+//! A job's document in the state file says where it stands; `schedule` gives it its turn, `drive` takes it through its phases
+//! with the means of [`crate::platform::runner`], and the rest of this folder answers the API from the documents. After a
 //! restart of the platform the documents and the files of the tasks say all there is to know, so nothing else is kept.
 
 mod create;

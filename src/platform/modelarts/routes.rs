@@ -10,7 +10,7 @@ use crate::platform::modelarts::{Training, engine, event, flavor, pool, search, 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
 pub(crate) const LINKS: &str = "/platform/logs/";
 
-/// All routes of the service. The caller has authenticated the requests, but for those below [`LINKS`].
+/// All routes of the service. The caller has authenticated the requests, but for links to logs, which are signed.
 pub fn routes(training: Arc<Training>) -> Router {
     Router::new()
         .route("/v2/{project_id}/training-jobs", post(training_job::create))
