@@ -1,13 +1,13 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
+mod report;
+
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
-use crate::copy::{self, Plan, Summary, Verify, plan::Request};
+use crate::copy::{self, Plan, Verify, plan::Request};
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
-use crate::ui::{Format, Present, Table, text};
+use crate::error::Error;
+use crate::ui::Format;
 
 /// Copy files and folders between this machine and OBS
 ///
@@ -44,7 +44,7 @@ pub struct ObsCopyArgs {
 /// Copies and reports.
 ///
 /// # Errors
-/// What stopped the copy; [`Kind::Partial`] when some files failed.
+/// What stopped the copy; [`crate::error::Kind::Partial`] when some files failed.
 pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let request = Request::parse(&args.src, &args.dst, &ctx.env.directory)?;
     let client = ctx.obs()?;
@@ -59,7 +59,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let progress = Arc::new(ctx.ui.copy_progress());
     let copied = copy::copy(&client, plan, &options, Arc::clone(&progress) as Arc<dyn copy::EventSink>, &cancel).await;
     drop(progress);
-    let report = Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
+    let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
     } else if report.summary.failed == 0 {
@@ -116,60 +116,4 @@ fn parse_size(word: &str) -> Result<u64, String> {
     };
     let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
     size.filter(|size| *size >= copy::parts::SMALLEST_PART).ok_or_else(|| "a part has at least 100K".to_owned())
-}
-
-struct Report {
-    source: String,
-    destination: String,
-    summary: Summary,
-}
-
-impl Report {
-    fn sentence(&self) -> String {
-        let Summary { files, bytes, elapsed, checks, failed, .. } = &self.summary;
-        let seconds = elapsed.as_secs_f64();
-        let rate = text::bytes((*bytes as f64 / seconds.max(0.001)) as u64);
-        let checked = if *files == 0 { String::new() } else { format!("; checked by {}", checks.describe()) };
-        let failed = if *failed == 0 { String::new() } else { format!("; {failed} failed") };
-        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{failed}", text::bytes(*bytes))
-    }
-
-    fn into_result(self, ctx: &Ctx) -> Result<(), Error> {
-        let Summary { files, failed, failures, .. } = self.summary;
-        if failed == 0 {
-            return Ok(());
-        }
-        for failure in &failures {
-            ctx.ui.note(&format!("failed: [{}]: {}", failure.name, failure.error));
-        }
-        let hint = "the rest was copied; run the same command again after putting the causes right";
-        Err(Error::new(Kind::Partial, format!("{failed} of {} files were not copied", files + failed)).hint(hint))
-    }
-}
-
-impl Present for Report {
-    fn table(&self) -> Table {
-        let failures = self.summary.failures.iter();
-        Table {
-            columns: vec!["name", "error"],
-            rows: failures.map(|failure| vec![failure.name.clone(), failure.error.to_string()]).collect(),
-        }
-    }
-
-    fn document(&self) -> Value {
-        let Summary { files, folders, bytes, elapsed, checks, failed, failures } = &self.summary;
-        let failures: Vec<Value> =
-            failures.iter().map(|failure| json!({"name": failure.name, "error": failure.error.to_string()})).collect();
-        json!({
-            "source": self.source,
-            "destination": self.destination,
-            "files": files,
-            "folders": folders,
-            "bytes": bytes,
-            "seconds": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
-            "checked": {"md5": checks.md5, "crc": checks.crc, "size": checks.size, "none": checks.none},
-            "failed": failed,
-            "failures": failures,
-        })
-    }
 }
