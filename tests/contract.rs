@@ -9,6 +9,8 @@ mod bench;
 mod catalogue;
 #[path = "contract/exceptions.rs"]
 mod exceptions;
+#[path = "contract/program.rs"]
+mod program;
 #[path = "contract/proxy.rs"]
 mod proxy;
 
@@ -21,6 +23,8 @@ use catalogue::{Catalogue, Exchange};
 /// Operations that must have been seen, or the comparison says less than it seems to.
 const SPOKEN: &[&str] = &[
     "CreateTemporaryAccessKeyByAgency",
+    "CreateTrainingJob",
+    "DeleteTrainingJob",
     "KeystoneCreateAgencyToken",
     "KeystoneListAuthDomains",
     "KeystoneListAuthProjects",
@@ -28,11 +32,20 @@ const SPOKEN: &[&str] = &[
     "KeystoneListRegions",
     "KeystoneShowProject",
     "KeystoneValidateToken",
+    "ListPools",
+    "ListTrainingJobEvents",
+    "ListTrainingJobs",
+    "ShowTrainingJobDetails",
+    "ShowTrainingJobEngines",
+    "ShowTrainingJobFlavors",
+    "ShowTrainingJobLogsPreview",
+    "StopTrainingJob",
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn client_and_platform_keep_to_the_catalogues() {
     let bench = Bench::start().await;
+    program::speak(&bench).await;
     bench.run_script("iam.py").await;
     let (operations, problems) = check(&bench.proxy.take());
     bench.shutdown().await;

@@ -61,7 +61,7 @@ impl Refusal {
             let document = document.as_ref()?;
             names.iter().find_map(|name| document.get(name)?.as_str()).filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let (code, message) = found.unwrap_or_else(|| (None, None));
+        let (code, message) = found.unwrap_or((None, None));
         let plain = || {
             let body = String::from_utf8_lossy(body);
             let body: String = body.trim().chars().take(LONGEST_MESSAGE).collect();

@@ -56,7 +56,7 @@ pub enum Error {
     #[error("the object store cannot be opened")]
     Objects(#[from] obs::Error),
     /// The training service.
-    #[error("the training service cannot be opened: {0}")]
+    #[error("the training service cannot be opened")]
     Training(#[from] super::modelarts::Error),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]

@@ -2,10 +2,21 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use super::error::Error;
 use super::files;
 use super::instance::Lock;
+use super::runner::process::ProcessId;
+use super::runner::spec::{STATUS_FILE, TaskStatus, read_json};
+
+/// How long tasks may take to end: longer than the ten seconds that their supervisors give them before they kill.
+const TASKS_END_WITHIN: Duration = Duration::from_secs(20);
+
+/// Pause between two looks at them.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Everything the platform makes in its data directory. What marks the folder as a platform's is last, so that a reset that
 /// was cut short can be carried out again.
@@ -44,11 +55,12 @@ impl Reset {
         Ok(Self { data_dir: data_dir.to_owned(), lock: Lock::take(data_dir)? })
     }
 
-    /// Deletes what the platform has stored, and the folder if nothing else is left in it.
+    /// Ends the tasks that still run, deletes what the platform has stored, and the folder if nothing else is left in it.
     ///
     /// # Errors
     /// Something cannot be deleted; what is left can be deleted by another reset.
     pub fn carry_out(self) -> Result<(), Error> {
+        end_tasks(&self.data_dir.join("jobs"));
         for name in OWNED {
             let path = self.data_dir.join(name);
             remove(&path).map_err(Error::file("delete", &path))?;
@@ -61,6 +73,34 @@ impl Reset {
         let _ = std::fs::remove_dir(&self.data_dir);
         Ok(())
     }
+}
+
+/// Tells the supervisors of running tasks to end them, and waits for it; those that do not end are killed.
+fn end_tasks(jobs: &Path) {
+    let mut supervisors: Vec<ProcessId> = folders(jobs)
+        .flat_map(|job| folders(&job))
+        .filter_map(|task| read_json::<TaskStatus>(&task.join(STATUS_FILE)).ok()?)
+        .filter(|status| status.finish.is_none())
+        .map(|status| status.supervisor)
+        .collect();
+    for supervisor in &supervisors {
+        supervisor.signal(Signal::TERM);
+    }
+    let deadline = Instant::now() + TASKS_END_WITHIN;
+    loop {
+        supervisors.retain(|supervisor| supervisor.is_alive());
+        if supervisors.is_empty() || Instant::now() >= deadline {
+            break;
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    for supervisor in &supervisors {
+        supervisor.signal(Signal::KILL);
+    }
+}
+
+fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    std::fs::read_dir(path).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path())
 }
 
 /// Removes a file or a folder with everything in it; links are removed, never followed.
@@ -78,7 +118,7 @@ fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Lock, OWNED, Reset, files, is_platform};
+    use super::{Error, Lock, OWNED, ProcessId, Reset, TaskStatus, files, is_platform};
 
     #[test]
     fn only_what_the_platform_made_is_deleted() {
@@ -88,11 +128,16 @@ mod tests {
         std::fs::write(data_dir.join(files::INSTALLATION), "{}").unwrap();
         std::fs::write(data_dir.join("thesis.tex"), "mine").unwrap();
         std::os::unix::fs::symlink(folder.path(), data_dir.join("obs")).unwrap();
+        let mut task = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let supervisor = ProcessId::of(task.id().cast_signed()).unwrap();
+        let status = TaskStatus { supervisor, process: None, stage: "training".to_owned(), finish: None };
+        status.save(&data_dir.join("jobs/1/worker-0")).unwrap();
         assert!(is_platform(&data_dir));
         let lock = Lock::take(&data_dir).unwrap();
         assert!(matches!(Reset::prepare(&data_dir), Err(Error::Running { .. })));
         drop(lock);
         Reset::prepare(&data_dir).unwrap().carry_out().unwrap();
+        assert!(!task.wait().unwrap().success(), "a task that runs is ended");
         let left: Vec<_> = std::fs::read_dir(&data_dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["thesis.tex"]);
         assert!(folder.path().exists() && !is_platform(&data_dir));

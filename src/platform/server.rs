@@ -104,7 +104,9 @@ impl Handle {
     pub async fn shutdown(self) {
         tracing::info!("stopping");
         // Before the servers: it is a client of the object store.
-        self.training.shutdown().await;
+        if tokio::time::timeout(DRAIN, self.training.shutdown()).await.is_err() {
+            tracing::warn!("transfers of running jobs were cut off; they are taken up at the next start");
+        }
         self.shutdown.cancel();
         for mut server in self.servers {
             if tokio::time::timeout(DRAIN, &mut server).await.is_err() {

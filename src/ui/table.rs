@@ -14,17 +14,39 @@ pub(super) fn grid(table: &Table, width: u16) -> String {
     for row in &table.rows {
         drawn.add_row(row.iter().map(|cell| Cell::new(text::printable(cell))));
     }
-    for (index, column) in table.columns.iter().enumerate() {
-        if !is_identifier(column) {
-            continue;
-        }
-        let longest = table.rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width()).max().unwrap_or(0);
-        let padded = u16::try_from(longest + 2).unwrap_or(u16::MAX);
-        if let Some(column) = drawn.column_mut(index) {
-            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(padded)));
+    for (index, bound) in lower_bounds(table, usize::from(width)).into_iter().enumerate() {
+        if let (Some(bound), Some(column)) = (bound, drawn.column_mut(index)) {
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(bound)));
         }
     }
     format!("{drawn}\n")
+}
+
+/// The least width of each column, padding included: an id is never cut; a word is not, as long as every column further right
+/// keeps some room.
+fn lower_bounds(table: &Table, width: usize) -> Vec<Option<u16>> {
+    /// What a column needs to be readable at all.
+    const LEAST: usize = 6;
+    const PADDING_AND_BORDER: usize = 3;
+    let cells = |index: usize| table.rows.iter().filter_map(move |row| row.get(index)).map(String::as_str);
+    let identifiers = |index: usize| cells(index).map(|cell| cell.width()).max().unwrap_or(0);
+    let mut room = width.saturating_sub(1 + PADDING_AND_BORDER * table.columns.len());
+    for (index, column) in table.columns.iter().enumerate() {
+        room = room.saturating_sub(if is_identifier(column) { identifiers(index).max(column.width()) } else { LEAST });
+    }
+    let mut bounds = Vec::with_capacity(table.columns.len());
+    for (index, column) in table.columns.iter().enumerate() {
+        if is_identifier(column) {
+            bounds.push(u16::try_from(identifiers(index) + 2).ok());
+            continue;
+        }
+        let words = cells(index).chain([*column]).flat_map(str::split_whitespace);
+        let longest = words.map(|word| word.width()).max().unwrap_or(0);
+        let more = longest.saturating_sub(LEAST);
+        bounds.push((more <= room).then(|| u16::try_from(longest + 2).unwrap_or(u16::MAX)));
+        room = room.saturating_sub(if more <= room { more } else { 0 });
+    }
+    bounds
 }
 
 /// Whether people copy the cells of that column, so that they must stay in one piece.

@@ -6,4 +6,5 @@ mod configure;
 mod generated;
 mod grammar;
 mod identity;
+mod ma_job;
 mod support;

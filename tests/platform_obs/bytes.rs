@@ -139,6 +139,18 @@ async fn a_broken_upload_leaves_nothing() {
     refused!(client.get_object().bucket("bucket").key("k").send().await, 404, "NoSuchKey");
 }
 
+/// A folder that was copied has other times; the bytes decide.
+#[tokio::test]
+async fn a_copied_file_is_accepted() {
+    let (server, client) = Server::with_bucket().await;
+    client.put_object().bucket("bucket").key("k").body(ByteStream::from_static(b"right")).send().await.unwrap();
+    std::fs::write(server.folder.path().join("obs/bucket/k"), "right").unwrap();
+    for _ in 0..2 {
+        let get = client.get_object().bucket("bucket").key("k").send().await.unwrap();
+        assert_eq!(get.body.collect().await.unwrap().to_vec(), b"right");
+    }
+}
+
 /// A file that somebody changed is not passed off as the object.
 #[tokio::test]
 async fn a_changed_file_is_noticed() {

@@ -92,6 +92,12 @@ async fn obs_headers_in_and_out() {
     assert_eq!((answer.header("x-obs-meta-owner"), answer.header("x-obs-storage-class")), ("alice", "COLD"));
     assert_eq!(answer.text(), "data");
     assert!(get("/bucket").await.text().contains("<StorageClass>COLD</StorageClass>"));
+    // An object that looks like a document is still an object.
+    let list = b"<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><StorageClass>GLACIER</StorageClass></ListBucketResult>";
+    let headers = signed(&Method::PUT, "/bucket/list.xml", &[]);
+    assert_eq!(server.raw(Method::PUT, "/bucket/list.xml", &headers, list).await.status, 200);
+    let answer = get("/bucket/list.xml?response-content-type=application/xml").await;
+    assert_eq!((answer.header("content-type"), &answer.body[..]), ("application/xml", &list[..]), "{}", answer.text());
     let location = get("/bucket?location").await.text();
     assert!(location.contains("<Location") && location.contains(">local-1</Location>"), "{location}");
     let answer = put("/bucket/copy", &[("x-obs-copy-source", "/bucket/k")], b"").await;

@@ -106,16 +106,14 @@ other = ok(client.initiateMultipartUpload(bucket, "aborted"), "initiateMultipart
 ok(client.abortMultipartUpload(bucket, "aborted", other), "abortMultipartUpload")
 same(client.listParts(bucket, "aborted", other).status, 404, "parts of an aborted upload")
 
-for method in ("GET", "PUT"):
+ok(client.putContent(bucket, "signed", content="before"), "putContent")
+for method, body in (("GET", None), ("PUT", b"by address")):
     signed = client.createSignedUrl(method, bucket, "signed", expires=600)
-    body = b"by address" if method == "PUT" else None
-    signed_put = signed if method == "PUT" else None
-    if signed_put is None:
-        ok(client.putContent(bucket, "signed", content="before"), "putContent")
-    with urlopen(Request(signed.signedUrl, data=body, method=method, headers=dict(signed.actualSignedRequestHeaders))) as answer:
-        same(answer.status, 200, f"signed {method}")
-        if method == "GET":
-            same(answer.read(), b"before", "signed GET")
+    # urllib adds a content type of its own to a body, which nobody signed.
+    headers = {"Content-Type": ""} if body else {}
+    request = Request(signed.signedUrl, data=body, method=method, headers={**headers, **dict(signed.actualSignedRequestHeaders)})
+    with urlopen(request) as answer:
+        same(answer.read(), b"" if body else b"before", f"signed {method}")
 same(read(ok(client.getObject(bucket, "signed", loadStreamInMemory=False), "getObject")), b"by address", "signed PUT")
 
 if signature == "obs":

@@ -59,8 +59,8 @@ enum Raw {
     Text(String),
     /// A plain scalar that looks like a number or truth value, and what it was read as.
     Inferred(String),
-    List(Vec<Spanned<Raw>>),
-    Mapping(Vec<(Spanned<Key>, Spanned<Raw>)>),
+    List(Vec<Spanned<Self>>),
+    Mapping(Vec<(Spanned<Key>, Spanned<Self>)>),
 }
 
 /// A mapping's key; numbers and truth values are taken as written out.

@@ -2,7 +2,8 @@
 
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
-use time::UtcOffset;
+use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::columns;
@@ -58,9 +59,13 @@ impl Present for EventList {
 }
 
 impl EventList {
-    /// The service writes milliseconds, as a number or in a text, or a date; the last is shown as it is.
+    /// The service writes milliseconds, as a number or in a text, or a date; one without time zone is shown as it is.
     fn time(&self, time: &Value) -> String {
-        let milliseconds = time.as_i64().or_else(|| time.as_str()?.parse().ok());
+        let read = |text: &str| {
+            let date = OffsetDateTime::parse(text, &Rfc3339).map(|date| date.unix_timestamp().saturating_mul(1000));
+            text.parse().ok().or(date.ok())
+        };
+        let milliseconds = time.as_i64().or_else(|| read(time.as_str()?));
         match (milliseconds, time.as_str()) {
             (None, Some(text)) => text.to_owned(),
             (milliseconds, _) => columns::time(milliseconds, self.offset),
@@ -81,12 +86,13 @@ mod tests {
         let events = vec![
             json!({"time": "1680061287500", "level": "Info", "message": "Training job is running."}),
             json!({"time": 1_680_061_287_500_i64}),
+            json!({"time": "2023-03-29T11:41:27+08:00"}),
             json!({"time": "2023-03-29 11:41:27"}),
             json!({}),
         ];
         let table = EventList { events, offset: UtcOffset::UTC }.table();
         assert_eq!(table.rows[0], ["1", "2023-03-29 03:41:27", "Info", "Training job is running."]);
         let times: Vec<_> = table.rows.iter().map(|row| row[1].as_str()).collect();
-        assert_eq!(times[1..], ["2023-03-29 03:41:27", "2023-03-29 11:41:27", "N/A"]);
+        assert_eq!(times[1..], ["2023-03-29 03:41:27", "2023-03-29 03:41:27", "2023-03-29 11:41:27", "N/A"]);
     }
 }

@@ -71,13 +71,13 @@ pub struct SubmitArgs {
     /// OBS path of the code
     #[arg(long, value_name = "TEXT")]
     code_dir: Option<String>,
-    /// name=obs://bucket/path: the output of that name is uploaded there; may be repeated
+    /// name=obs://bucket/path: the output of that name is uploaded there
     #[arg(long, value_name = "TEXT")]
     output: Vec<String>,
-    /// name=obs://bucket/path: downloaded, its local path is handed to the script as that parameter; may be repeated
+    /// name=obs://bucket/path: downloaded, its local path is handed to the script as that parameter
     #[arg(long, value_name = "TEXT")]
     input: Vec<String>,
-    /// NAME=value: an environment variable of the job; may be repeated
+    /// NAME=value: an environment variable of the job
     #[arg(long, value_name = "TEXT")]
     env_variables: Vec<String>,
     /// Hyperparameters in one text: names and values in turn, a name at the end is a flag; name=value and --name value work too
@@ -98,7 +98,7 @@ pub struct SubmitArgs {
     /// Flavor mode [default: regular]
     #[arg(long, value_name = "MODE", value_parser = PossibleValuesParser::new(POLICIES))]
     policy: Option<String>,
-    /// "local_path=/xx;read_only=false;nfs_server_path=a.b.c.d:/": a mount; may be repeated
+    /// "local_path=/xx;read_only=false;nfs_server_path=a.b.c.d:/": a mount
     #[arg(long, value_name = "TEXT")]
     volumes: Vec<String>,
     /// Return once the job is accepted

@@ -26,6 +26,7 @@ pub(super) fn explain(error: platform::Error) -> Error {
         platform::Error::Listen { source, .. } => Error::new(Kind::Local, message).caused_by(source),
         platform::Error::State(source) => Error::new(Kind::Local, message).caused_by(source),
         platform::Error::Objects(source) => Error::new(Kind::Local, message).caused_by(source),
+        platform::Error::Training(source) => Error::new(Kind::Local, message).caused_by(source),
         other => Error::new(Kind::Local, other.to_string()),
     }
 }

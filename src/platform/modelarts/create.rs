@@ -56,7 +56,7 @@ pub(crate) fn document(body: &Value, origin: &Origin<'_>) -> Result<Value, ApiEr
         spec["volumes"] = json!(volumes);
     }
     if let Some(policy) = request.spec.schedule_policy.filter(Value::is_object) {
-        if policy.get("priority").is_some_and(|priority| !priority.as_u64().is_some_and(|priority| priority <= 3)) {
+        if policy.get("priority").is_some_and(|priority| priority.as_u64().is_none_or(|priority| priority > 3)) {
             return Err(ApiError::parameter("spec.schedule_policy.priority", "it is 0 to 3"));
         }
         spec["schedule_policy"] = policy;

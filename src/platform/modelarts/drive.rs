@@ -104,7 +104,8 @@ async fn programs(training: &Training, plan: &JobPlan) -> Result<Programs, runne
     if plan.family() == Family::Mpi && plan.nodes > 1 && !training.probes.runs(&mpirun).await {
         return Err(runner::Error::Unsupported("several nodes of this engine need mpirun, which this machine lacks".into()));
     }
-    Ok(Programs { python: program, mpirun })
+    let has_pip = training.probes.find(&program, Some("pip")).await.is_ok_and(|found| found.lacks.is_none());
+    Ok(Programs { python: program, has_pip, mpirun })
 }
 
 /// `Pending` to `Running`; `false` when the job was stopped meanwhile.

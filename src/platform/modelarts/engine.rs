@@ -33,7 +33,7 @@ const ENGINES: &[(&str, &str, &str)] = &[
 
 /// `GET /v2/{project_id}/training-job-engines`.
 pub(crate) async fn list() -> Json<Value> {
-    let items: Vec<Value> = ENGINES.iter().map(|engine| document(engine)).collect();
+    let items: Vec<Value> = ENGINES.iter().map(document).collect();
     Json(json!({"total": items.len(), "items": items}))
 }
 

@@ -99,7 +99,7 @@ pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop
                 // What fails now is tried again, and told of when the last try fails.
                 tokio::select! {
                     _ = logs.tick() => drop(keeper.logs().await),
-                    _ = outputs.tick() => drop(keeper.outputs(&|_: &Task, _: String| {}).await),
+                    _ = outputs.tick() => drop(keeper.outputs(None).await),
                 }
             }
         };
@@ -109,9 +109,9 @@ pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop
         }
     };
     let tell = |task: &Task, message: String| {
-        record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())))
+        record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
     };
-    let kept = keeper.outputs(&tell).await;
+    let kept = keeper.outputs(Some(&tell)).await;
     let mut ended = Ended { tasks, lost: None, over };
     if let Err(error) = kept {
         record::add(training.state(), &plan.id, &Event::error(format!("Training output upload failed: {error}.")));

@@ -55,7 +55,7 @@ impl S3Access for Checks {
         let names = query.split('&').map(|parameter| parameter.split('=').next().unwrap_or_default());
         for name in names.map(str::to_ascii_lowercase).filter(|name| is_sub_resource(name)) {
             let plain = PLAIN_PARAMETERS.contains(&name.as_str()) || name.starts_with("response-") || name.starts_with("x-");
-            if !plain || (verb == "ListObjects" && name == "versions") {
+            if !plain {
                 return Err(S3Error::with_message(
                     S3ErrorCode::NotImplemented,
                     format!("{} ?{name} is not implemented.", context.method()),

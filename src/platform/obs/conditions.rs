@@ -1,7 +1,7 @@
 //! Conditional requests.
 
 use s3s::S3ErrorCode;
-use s3s::dto::{ETag, ETagCondition, Timestamp};
+use s3s::dto::{ETagCondition, Timestamp};
 use time::OffsetDateTime;
 
 use super::error::Failure;
@@ -71,7 +71,7 @@ impl ReadConditions {
 }
 
 fn matches(condition: &ETagCondition, object: &Summary) -> bool {
-    condition.as_etag().map_or(true, |etag: &ETag| etag.value() == object.etag)
+    condition.as_etag().is_none_or(|etag| etag.value() == object.etag)
 }
 
 fn seconds(time: &Timestamp) -> i64 {

@@ -1,24 +1,20 @@
-//! Lists of objects, parts and uploads.
+//! Lists of objects.
 
 use std::ops::ControlFlow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::Connection;
 use s3s::dto::{
-    CommonPrefix, ETag, EncodingType, ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectsInput,
-    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ListPartsInput, ListPartsOutput, MultipartUpload,
-    ObjectStorageClass, Owner, Part, StorageClass,
+    CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    ObjectStorageClass,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::acl::{OWNER, owner};
-use super::content::set_sums;
+use super::acl::owner;
 use super::error::Failure;
 use super::index::{self, Summary};
-use super::multipart;
 use super::objects::timestamp;
 use super::store::Store;
-use super::upload_index;
 
 /// Most entries of a page.
 const MOST_KEYS: i32 = 1000;
@@ -92,7 +88,11 @@ fn decode_token(token: &str) -> Option<String> {
     String::from_utf8(hex::decode(token).ok()?).ok()
 }
 
-fn limit(asked: Option<i32>) -> S3Result<i32> {
+/// The size of a page.
+///
+/// # Errors
+/// `InvalidArgument` for a negative one.
+pub(super) fn limit(asked: Option<i32>) -> S3Result<i32> {
     match asked {
         None => Ok(MOST_KEYS),
         Some(asked) if asked < 0 => Err(S3ErrorCode::InvalidArgument.into()),
@@ -112,7 +112,8 @@ fn entry(encode: &Encoder, key: &str, summary: Summary, with_owner: bool) -> s3s
     }
 }
 
-fn common_prefix(encode: &Encoder, prefix: &str) -> CommonPrefix {
+/// A prefix as lists show it.
+pub(super) fn common_prefix(encode: &Encoder, prefix: &str) -> CommonPrefix {
     CommonPrefix { prefix: Some(encode.text(prefix)) }
 }
 
@@ -221,12 +222,15 @@ fn successor(prefix: &str) -> Option<Vec<u8>> {
 /// Characters that are left alone with `encoding-type=url`.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/').remove(b'*');
 
-struct Encoder {
+/// Writes names as `encoding-type` asks.
+pub(super) struct Encoder {
     url: bool,
 }
 
 impl Encoder {
-    fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
+    /// # Errors
+    /// `InvalidArgument` for an encoding other than `url`.
+    pub(super) fn new(encoding: Option<&EncodingType>) -> S3Result<Self> {
         match encoding.map(EncodingType::as_str) {
             None | Some("") => Ok(Self { url: false }),
             Some("url") => Ok(Self { url: true }),
@@ -234,110 +238,7 @@ impl Encoder {
         }
     }
 
-    fn text(&self, text: &str) -> String {
+    pub(super) fn text(&self, text: &str) -> String {
         if self.url { utf8_percent_encode(text, PLAIN).to_string() } else { text.to_owned() }
     }
-}
-
-pub(super) fn parts(store: &Store, request: S3Request<ListPartsInput>) -> S3Result<S3Response<ListPartsOutput>> {
-    let input = request.input;
-    let upload = multipart::upload(store, &input.bucket, &input.key, &input.upload_id)?;
-    let max_parts = limit(input.max_parts)?;
-    let after = input.part_number_marker.unwrap_or_default();
-    let most = usize::try_from(max_parts).unwrap_or_default();
-    let mut found = store.state.read(|connection| upload_index::parts(connection, &upload.id, after, most + 1))?;
-    let truncated = found.len() > most;
-    found.truncate(most);
-    let next = found.last().map(|part| part.number);
-    let parts = found
-        .into_iter()
-        .map(|part| {
-            let mut shown = Part {
-                part_number: Some(part.number),
-                size: Some(part.size),
-                last_modified: Some(timestamp(part.modified)),
-                e_tag: Some(ETag::Strong(part.etag)),
-                ..Part::default()
-            };
-            set_sums!(shown, part.sums);
-            shown
-        })
-        .collect();
-    Ok(S3Response::new(ListPartsOutput {
-        bucket: Some(input.bucket),
-        key: Some(input.key),
-        upload_id: Some(upload.id),
-        initiator: Some(s3s::dto::Initiator { id: Some(OWNER.to_owned()), display_name: None }),
-        owner: Some(owner()),
-        storage_class: Some(StorageClass::from(upload.detail.storage_class)),
-        max_parts: Some(max_parts),
-        part_number_marker: Some(after),
-        next_part_number_marker: next.filter(|_| truncated),
-        is_truncated: Some(truncated),
-        parts: Some(parts),
-        ..ListPartsOutput::default()
-    }))
-}
-
-pub(super) fn uploads(
-    store: &Store,
-    request: S3Request<ListMultipartUploadsInput>,
-) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
-    let input = request.input;
-    store.bucket(&input.bucket)?;
-    let encode = Encoder::new(input.encoding_type.as_ref())?;
-    let max_uploads = limit(input.max_uploads)?;
-    let most = usize::try_from(max_uploads).unwrap_or_default();
-    let prefix = input.prefix.clone().unwrap_or_default();
-    let delimiter = input.delimiter.clone().filter(|delimiter| !delimiter.is_empty());
-    let (key_marker, id_marker) = (input.key_marker.clone().unwrap_or_default(), input.upload_id_marker.clone());
-    let (mut shown, mut prefixes, mut last): (Vec<MultipartUpload>, Vec<String>, _) = (Vec::new(), Vec::new(), None);
-    let mut truncated = false;
-    for upload in store.state.read(|connection| upload_index::uploads(connection, &input.bucket))? {
-        let Some(rest) = upload.key.strip_prefix(&prefix) else { continue };
-        let common = delimiter.as_deref().and_then(|delimiter| {
-            rest.find(delimiter).map(|position| upload.key[..prefix.len() + position + delimiter.len()].to_owned())
-        });
-        let name = common.as_deref().unwrap_or(&upload.key);
-        let seen = match id_marker.as_deref().filter(|id| !id.is_empty()) {
-            Some(id) if name == key_marker => common.is_some() || upload.id.as_str() <= id,
-            _ => name <= key_marker.as_str() && !key_marker.is_empty(),
-        };
-        if seen || (common.is_some() && prefixes.last() == common.as_ref()) {
-            continue;
-        }
-        if shown.len() + prefixes.len() == most {
-            truncated = true;
-            break;
-        }
-        last = Some((name.to_owned(), upload.id.clone()));
-        match common {
-            Some(common) => prefixes.push(common),
-            None => shown.push(MultipartUpload {
-                key: Some(encode.text(&upload.key)),
-                upload_id: Some(upload.id),
-                initiated: Some(timestamp(upload.created)),
-                initiator: Some(s3s::dto::Initiator { id: Some(OWNER.to_owned()), display_name: None }),
-                owner: Some(Owner { id: Some(OWNER.to_owned()), display_name: None }),
-                storage_class: Some(StorageClass::from(upload.detail.storage_class)),
-                ..MultipartUpload::default()
-            }),
-        }
-    }
-    let next = last.filter(|_| truncated);
-    Ok(S3Response::new(ListMultipartUploadsOutput {
-        bucket: Some(input.bucket),
-        common_prefixes: Some(prefixes.iter().map(|prefix| common_prefix(&encode, prefix)).collect()),
-        delimiter: delimiter.as_deref().map(|delimiter| encode.text(delimiter)),
-        encoding_type: input.encoding_type,
-        is_truncated: Some(truncated),
-        key_marker: input.key_marker.as_deref().map(|marker| encode.text(marker)),
-        max_uploads: Some(max_uploads),
-        next_key_marker: next.as_ref().map(|(key, _)| encode.text(key)),
-        next_upload_id_marker: next.map(|(_, id)| id),
-        prefix: Some(encode.text(&prefix)),
-        upload_id_marker: input.upload_id_marker,
-        uploads: Some(shown),
-        ..ListMultipartUploadsOutput::default()
-    }))
 }

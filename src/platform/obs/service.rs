@@ -6,7 +6,7 @@ use s3s::dto;
 use s3s::{S3, S3Request, S3Response, S3Result};
 
 use super::store::Store;
-use super::{acl, buckets, copying, lists, multipart, objects};
+use super::{acl, buckets, copying, lists, multipart, objects, part_lists};
 
 /// The store as the framework sees it.
 pub(super) struct Service(pub(super) Arc<Store>);
@@ -46,6 +46,6 @@ verbs! {
     upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput = copying::copy_part => await;
     complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput = multipart::complete => await;
     abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput = multipart::abort;
-    list_parts(ListPartsInput) -> ListPartsOutput = lists::parts;
-    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = lists::uploads;
+    list_parts(ListPartsInput) -> ListPartsOutput = part_lists::parts;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput = part_lists::uploads;
 }

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -17,6 +18,7 @@ use s3s::S3ErrorCode;
 use time::OffsetDateTime;
 
 use super::conditions::WriteConditions;
+use super::digest::CRC64;
 use super::error::{Error, Failure};
 use super::files::{Files, TempFile};
 use super::index::{self, Bucket, Object};
@@ -94,7 +96,7 @@ impl Store {
     }
 
     fn is_unchanged(&self, object: &Object) -> bool {
-        File::open(self.files.absolute(&object.detail.path)).is_ok_and(|file| check_file(object, &file).is_ok())
+        File::open(self.files.absolute(&object.detail.path)).is_ok_and(|file| matches!(is_whole(object, &file), Ok(true)))
     }
 
     /// Moves `temp` to where the object belongs and commits its row, if `conditions` hold. `object` needs no path and no file
@@ -119,7 +121,10 @@ impl Store {
         if let Some(existing) = &existing {
             object.detail.path.clone_from(&existing.detail.path);
             self.state.write(|transaction| index::put_intent(transaction, temp.name(), bucket, key, &object))?;
-            self.files.place(temp, &object.detail.path)?;
+            if let Err(error) = self.files.place(temp, &object.detail.path) {
+                self.state.write(|transaction| index::delete_intent(transaction, temp.name()))?;
+                return Err(error.into());
+            }
         } else {
             object.detail.path = self.files.place_new(temp, bucket, key)?;
         }
@@ -171,11 +176,36 @@ impl Store {
     /// # Errors
     /// `NoSuchBucket`, `NoSuchKey`, or an internal error when the file was changed by somebody else.
     pub(super) fn open_object(&self, bucket: &str, key: &str) -> Result<(Object, File), Failure> {
-        let _key = read(self.key_lock(bucket, key));
-        let object = self.object(bucket, key)?;
-        let file = File::open(self.files.absolute(&object.detail.path))?;
-        check_file(&object, &file)?;
+        let (object, file) = {
+            let _key = read(self.key_lock(bucket, key));
+            let object = self.object(bucket, key)?;
+            let file = File::open(self.files.absolute(&object.detail.path))?;
+            (object, file)
+        };
+        if !is_whole(&object, &file)? {
+            self.accept(bucket, key, &object, &file)?;
+        }
         Ok((object, file))
+    }
+
+    /// Takes a file whose time differs but whose bytes are right, as after the folder was copied, for what it is.
+    fn accept(&self, bucket: &str, key: &str, object: &Object, file: &File) -> Result<(), Failure> {
+        let metadata = file.metadata()?;
+        let right = i64::try_from(metadata.len()) == Ok(object.summary.size) && Some(checksum(file)?) == object.detail.crc64;
+        if !right {
+            return Err(Failure::answer(
+                S3ErrorCode::InternalError,
+                format!("The file {} was changed by another program; upload the object again.", object.detail.path),
+            ));
+        }
+        self.update(bucket, key, |row| {
+            let mut row = row.ok_or_else(|| Failure::from(S3ErrorCode::NoSuchKey))?;
+            if row == *object {
+                row.detail.file_time = file_time(&metadata);
+            }
+            Ok(row)
+        })?;
+        Ok(())
     }
 
     /// Deletes an object; no error when there is none.
@@ -256,23 +286,27 @@ impl Store {
     }
 }
 
-/// Whether the file still is what the row says.
-fn check_file(object: &Object, file: &File) -> Result<(), Failure> {
+/// Whether the file still is what the row says, as far as its size and time tell.
+fn is_whole(object: &Object, file: &File) -> Result<bool, Failure> {
     let metadata = file.metadata()?;
     let size = i64::try_from(metadata.len()).unwrap_or(i64::MAX);
-    let whole = if object.detail.appends > 0 {
+    if object.detail.appends > 0 {
         // An append that was not finished leaves bytes behind the end.
-        size >= object.summary.size
-    } else {
-        size == object.summary.size && file_time(&metadata) == object.detail.file_time
-    };
-    if whole {
-        return Ok(());
+        return Ok(size >= object.summary.size);
     }
-    Err(Failure::answer(
-        S3ErrorCode::InternalError,
-        format!("The file {} was changed by another program; upload the object again.", object.detail.path),
-    ))
+    Ok(size == object.summary.size && file_time(&metadata) == object.detail.file_time)
+}
+
+/// The CRC-64 of a file.
+fn checksum(mut file: &File) -> Result<u64, Failure> {
+    let mut digest = crc_fast::Digest::new(CRC64);
+    let mut block = vec![0; 1024 * 1024];
+    loop {
+        match file.read(&mut block)? {
+            0 => return Ok(digest.finalize()),
+            read => digest.update(&block[..read]),
+        }
+    }
 }
 
 fn file_time(metadata: &std::fs::Metadata) -> i64 {

@@ -110,6 +110,8 @@ pub fn command(
 pub struct Programs {
     /// The engine's Python.
     pub python: String,
+    /// Whether it has pip; else each environment is given one, which takes seconds.
+    pub has_pip: bool,
     /// Open MPI's launcher.
     pub mpirun: String,
 }
@@ -172,7 +174,7 @@ mod tests {
             Meeting { port: 5, ps_hosts: vec!["p:1".into(), "q:2".into()], worker_hosts: vec!["r:3".into(), "s:4".into()] };
         let layout = Layout::new(Path::new("/j"), plan, &task);
         let channels = [(&plan.inputs[0], "/in".to_owned()), (&plan.outputs[0], "/out".to_owned())];
-        let programs = Programs { python: "python3".into(), mpirun: "mpirun".into() };
+        let programs = Programs { python: "python3".into(), has_pip: true, mpirun: "mpirun".into() };
         command(plan, &task, &meeting, &layout, &programs, Path::new("/c"), &channels)
     }
 

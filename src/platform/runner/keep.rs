@@ -8,11 +8,14 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use crate::platform::runner::Error;
 use crate::platform::runner::layout::{self, LOG_DIR, Layout};
-use crate::platform::runner::plan::{JobPlan, Task};
+use crate::platform::runner::plan::{JobPlan, ObsPlace, Task};
 use crate::platform::runner::transfer::Transfer;
 
 /// Size and time of change (nanoseconds since 1970) of each file: when it is the same, the files are taken to be.
 type Signature = BTreeMap<PathBuf, (u64, u128)>;
+
+/// Is told what happens to which task's outputs.
+pub type Tell<'a> = &'a (dyn Fn(&Task, String) + Sync);
 
 /// Brings the outputs and logs of one job to where the job wants them.
 #[derive(Debug)]
@@ -57,23 +60,31 @@ impl<'a> Keeper<'a> {
         first
     }
 
-    /// Sends the outputs of all tasks, as far as they have changed. `tell` is called around each one that is sent.
+    /// Sends the outputs of all tasks, as far as they have changed. `tell`, given at the end, is called around each one.
     ///
     /// # Errors
     /// The first output that could not be sent whole; the others were tried all the same.
-    pub async fn outputs(&mut self, tell: &(dyn Fn(&Task, String) + Sync)) -> Result<(), Error> {
+    pub async fn outputs(&mut self, tell: Option<Tell<'_>>) -> Result<(), Error> {
+        let tell = |task: &Task, message: String| {
+            if let Some(tell) = tell {
+                tell(task, message);
+            }
+        };
         let mut first = Ok(());
         for task in self.plan.tasks() {
             let layout = Layout::new(self.jobs, self.plan, &task);
             for output in &self.plan.outputs {
                 let folder = layout.local(&output.local_dir);
                 let Ok(now) = signature(&folder) else { continue };
-                if now.is_empty() || self.sent.get(&folder) == Some(&now) {
+                if now.is_empty() {
                     continue;
                 }
                 tell(&task, format!(" Training output(parameter name: {}) Uploading.", output.name));
                 let started = Instant::now();
-                let stored = self.transfer.store_directory(&folder, &output.remote.folder()).await;
+                let stored = match self.sent.get(&folder) {
+                    Some(sent) if *sent == now => Ok(()),
+                    _ => self.transfer.store_directory(&folder, &output.remote.folder()).await,
+                };
                 if stored.is_ok() {
                     let seconds = started.elapsed().as_secs_f64();
                     let name = &output.name;
@@ -87,7 +98,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Sends one file that may still grow: a copy of it as it is now.
-    async fn file(&mut self, layout: &Layout, path: &Path, to: &crate::platform::runner::plan::ObsPlace) -> Result<(), Error> {
+    async fn file(&mut self, layout: &Layout, path: &Path, to: &ObsPlace) -> Result<(), Error> {
         let Ok(now) = file_signature(path) else { return Ok(()) };
         if self.sent.get(path) == Some(&now) {
             return Ok(());

@@ -140,7 +140,9 @@ impl Preparation<'_> {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let target = folder.to_string_lossy().into_owned();
         let list = code.join(file).to_string_lossy().into_owned();
-        let create = words(&[&python, "-m", "venv", "--system-site-packages", &target]);
+        let mut create = words(&[&python, "-m", "venv", "--system-site-packages"]);
+        create.extend(self.programs.has_pip.then(|| "--without-pip".to_owned()));
+        create.push(target);
         let install = words(&[&own, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", &list]);
         (vec![step("venv", create), step("pip", install)], own)
     }

@@ -1,7 +1,7 @@
 //! Between the words of OBS and those of AWS, which the framework speaks.
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RANGE};
+use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_TYPE, RANGE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Limited};
@@ -65,7 +65,6 @@ pub(super) async fn translate_body(parts: &Parts, query: &Query, dialect: Dialec
     }
     let document = Limited::new(body, MOST_CREATE).collect().await;
     let document = document.map_err(|_| S3Error::new(S3ErrorCode::MaxMessageLengthExceeded))?.to_bytes();
-    // The length must be the one that was announced: white space makes up for the shorter name.
     let text = String::from_utf8_lossy(&document);
     let text = text.replace("<Location>", "<LocationConstraint>").replace("</Location>", "</LocationConstraint>");
     Ok(Body::from(text))
@@ -118,12 +117,14 @@ pub(super) async fn finish(mut answer: Response<Body>, dialect: Dialect, request
         *answer.body_mut() = Body::empty();
         return answer;
     }
-    let document = answer.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/xml"));
+    // What an object holds is nobody's to change, whatever it looks like.
+    let object = answer.headers().contains_key(ACCEPT_RANGES);
+    let document =
+        !object && answer.headers().get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/xml"));
     let failed = status.is_client_error() || status.is_server_error();
     if !document || !(failed || dialect == Dialect::Obs) {
         return answer;
     }
-    // Documents are whole in memory; objects, which are streams unless they are small, have no request id in them either.
     let Some(body) = answer.body().bytes() else { return answer };
     let rewritten = if failed { with_request(&body, request_id, uri) } else { to_obs_words(&body) };
     if let Some(rewritten) = rewritten {
@@ -142,15 +143,9 @@ fn with_request(body: &Bytes, request_id: &str, uri: &Uri) -> Option<String> {
     ))
 }
 
-/// The documents of OBS name some elements and storage classes differently. Objects that happen to be XML are left alone: they
-/// do not come with a root element in the framework's name space.
+/// The documents of OBS name some elements and storage classes differently.
 fn to_obs_words(body: &Bytes) -> Option<String> {
-    let text = std::str::from_utf8(body).ok()?;
-    let start: String = text.chars().take(400).collect();
-    if !start.contains("http://s3.amazonaws.com/doc/2006-03-01/") && !start.contains("<LocationConstraint") {
-        return None;
-    }
-    let mut text = text.to_owned();
+    let mut text = std::str::from_utf8(body).ok()?.to_owned();
     for (from, to) in [("LocationConstraint", "Location"), ("BucketRegion", "Location")] {
         text = text.replace(&format!("<{from}"), &format!("<{to}")).replace(&format!("</{from}>"), &format!("</{to}>"));
     }

@@ -1,7 +1,7 @@
 //! What stands before the framework: the signatures and the dialect it does not know.
 //!
 //! OBS signatures, AWS version 2 and the vendor's form of AWS version 4 are verified here, on the request as it came. The request
-//! goes on without its signature but with [`Verified`], on which [`super::checks`] insists. Everything else goes on as it is, and
+//! goes on without its signature but with a mark, on which `checks` insists. Everything else goes on as it is, and
 //! the framework verifies it.
 
 mod body;
@@ -160,7 +160,7 @@ impl Gate {
     }
 
     fn key(&self, access_key: &str) -> S3Result<AccessKey> {
-        self.keys.find(access_key).ok_or_else(|| unknown_key())
+        self.keys.find(access_key).ok_or_else(unknown_key)
     }
 }
 

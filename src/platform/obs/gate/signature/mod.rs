@@ -23,7 +23,7 @@ use crate::platform::obs::keys::AccessKey;
 pub(super) const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// Query parameters that are part of what is signed, in lower case; so are all that begin with `x-obs-` or `x-amz-`.
-const SUB_RESOURCES: &str = include_str!("../data/sub-resources.txt");
+const SUB_RESOURCES: &str = include_str!("../../data/sub-resources.txt");
 
 /// Whether a query parameter is part of the resource.
 pub(in crate::platform::obs) fn is_sub_resource(name: &str) -> bool {

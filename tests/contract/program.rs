@@ -1,0 +1,101 @@
+//! Every command of the program that speaks to a control plane, run once or more.
+
+use super::bench::{Auth, Bench};
+
+const EXAMPLE: &str = "examples/digits";
+const SLEEPER: &str = "import time\nprint('asleep', flush=True)\ntime.sleep(600)\n";
+
+/// Runs the commands; each must end with the exit code it should.
+pub(crate) async fn speak(bench: &Bench) {
+    ask(bench).await;
+    let finished = train(bench).await;
+    read(bench, &finished).await;
+    stop_and_delete(bench, &finished).await;
+    be_refused(bench).await;
+}
+
+async fn ask(bench: &Bench) {
+    for arguments in [
+        &["ma-job", "get-engine"][..],
+        &["ma-job", "get-flavor"],
+        &["ma-job", "get-flavor", "-t", "CPU", "-v"],
+        &["ma-job", "get-pool"],
+        &["ma-job", "get-job"],
+    ] {
+        bench.run(0, Auth::Keys, arguments).await;
+        bench.run(0, Auth::Password, arguments).await;
+    }
+}
+
+/// Runs the example to its end, with every option that a preset engine takes; returns the job's id.
+async fn train(bench: &Bench) -> String {
+    bench.run(0, Auth::Keys, &["obs", "mb", "obs://digits"]).await;
+    bench.run(0, Auth::Keys, &["obs-copy", "--drop-last-dir", "examples/digits/", "obs://digits/"]).await;
+    let job_file = format!("{EXAMPLE}/job.yaml");
+    let arguments = [
+        "ma-job",
+        "submit",
+        &job_file,
+        "--name",
+        "contract",
+        "--description",
+        "said in full",
+        "--input",
+        "again=obs://digits/data/",
+        "--output",
+        "train_url=obs://digits/output/",
+        "--env-variables",
+        "COLOUR=blue",
+        "--parameters",
+        "epochs 1 pretrained",
+        "--workspace-id",
+        "0",
+        "--policy",
+        "regular",
+    ];
+    let waited = bench.run(0, Auth::Keys, &arguments).await;
+    assert!(waited.contains("Completed"), "{waited}");
+    submit(bench, &["--parameters", "epochs 1"]).await
+}
+
+/// Submits the example without waiting for it.
+async fn submit(bench: &Bench, more: &[&str]) -> String {
+    let job_file = format!("{EXAMPLE}/job.yaml");
+    let arguments = [&["ma-job", "submit", &job_file, "-q", "--query", "metadata.id"], more].concat();
+    bench.run(0, Auth::Keys, &arguments).await.trim().to_owned()
+}
+
+async fn read(bench: &Bench, id: &str) {
+    let log = bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", id, "-f"]).await;
+    assert!(log.contains("test accuracy"), "{log}");
+    for arguments in [
+        &["ma-job", "get-log", "-i", id, "-t", "worker-0"][..],
+        &["ma-job", "get-event", "-i", id],
+        &["ma-job", "get-job", "-i", id],
+        &["ma-job", "get-job", "-i", id, "-v"],
+        &["ma-job", "get-job", "-n", "digits", "-pn", "1", "-ps", "5"],
+        &["ma-job", "get-job", "-v", "-pn", "2"],
+    ] {
+        bench.run(0, Auth::Keys, arguments).await;
+    }
+}
+
+async fn stop_and_delete(bench: &Bench, finished: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("train.py");
+    std::fs::write(&script, SLEEPER).unwrap();
+    bench.run(0, Auth::Keys, &["obs-copy", script.to_str().unwrap(), "obs://digits/sleeper/"]).await;
+    let id = submit(bench, &["--code-dir", "obs://digits/sleeper/"]).await;
+    bench.run(0, Auth::Keys, &["ma-job", "stop", "-i", &id, "-y"]).await;
+    bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", &id, "-f"]).await;
+    bench.run(0, Auth::Keys, &["ma-job", "delete", "-i", finished, "-y"]).await;
+}
+
+async fn be_refused(bench: &Bench) {
+    let unknown = "00000000-0000-0000-0000-000000000000";
+    for verb in [&["get-job"][..], &["get-log"], &["get-event"], &["stop", "-y"], &["delete", "-y"]] {
+        bench.run(5, Auth::Keys, &[&["ma-job"], verb, &["-i", unknown]].concat()).await;
+    }
+    bench.run(4, Auth::WrongKeys, &["ma-job", "get-job"]).await;
+    bench.run(4, Auth::WrongKeys, &["ma-job", "get-engine"]).await;
+}
