@@ -1,5 +1,7 @@
 //! The copier against real stores: the embedded one, and SeaweedFS; directly, and through a proxy that breaks things.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
 mod command;
 mod faults;
 mod proxy;

@@ -109,6 +109,7 @@ impl Drop for Store {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "tests find their tools as scripts/test does")]
 fn weed() -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = || variable("XDG_CACHE_HOME").unwrap_or_else(|| variable("HOME").unwrap().join(".cache"));

@@ -4,8 +4,6 @@ mod report;
 
 use std::sync::Arc;
 
-use report::Report;
-
 use crate::copy::{self, Plan, Verify, plan::Request};
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -46,7 +44,7 @@ pub struct ObsCopyArgs {
 /// Copies and reports.
 ///
 /// # Errors
-/// What stopped the copy; a partial failure when some files failed.
+/// What stopped the copy; [`crate::error::Kind::Partial`] when some files failed.
 pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let request = Request::parse(&args.src, &args.dst, &ctx.env.directory)?;
     let client = ctx.obs()?;
@@ -61,7 +59,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let progress = Arc::new(ctx.ui.copy_progress());
     let copied = copy::copy(&client, plan, &options, Arc::clone(&progress) as Arc<dyn copy::EventSink>, &cancel).await;
     drop(progress);
-    let report = Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
+    let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
     } else if report.summary.failed == 0 {

@@ -1,4 +1,4 @@
-//! What a copy came to: a sentence, a document, the list of failures.
+//! What a copy comes to, for people and for programs.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::ui::{Present, Table, text};
 
-/// The outcome of one run.
+/// The summary with what was asked for.
 pub(super) struct Report {
     pub(super) source: String,
     pub(super) destination: String,
@@ -15,7 +15,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Files, bytes, seconds, and how the bytes were checked.
+    /// The line at the end.
     pub(super) fn sentence(&self) -> String {
         let Summary { files, bytes, elapsed, checks, failed, .. } = &self.summary;
         let seconds = elapsed.as_secs_f64();
@@ -25,10 +25,7 @@ impl Report {
         format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{failed}", text::bytes(*bytes))
     }
 
-    /// Lists the failures on standard error.
-    ///
-    /// # Errors
-    /// [`Kind::Partial`] when there are any.
+    /// Lists what failed; an error if anything did.
     pub(super) fn into_result(self, ctx: &Ctx) -> Result<(), Error> {
         let Summary { files, failed, failures, .. } = self.summary;
         if failed == 0 {
