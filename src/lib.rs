@@ -4,40 +4,40 @@
 //! promise of a stable interface. The modules below stand in layers, the lowest first; a module uses only what stands above
 //! it in this list (`tests/architecture.rs` holds the exact table).
 
-/// HTTP: TLS, proxies, retries.
+// HTTP: TLS, proxies, retries.
 pub mod http;
 
-/// Identity: credentials, signing, tokens.
+// Identity: credentials, signing, tokens.
 pub mod auth;
 
-/// The control planes' REST API.
+// The control planes' REST API.
 pub mod api;
 
-/// The object store's client.
+// The object store's client.
 pub mod obs;
 
-/// The copier.
+// The copier.
 pub mod copy;
 
-/// Settings and profiles.
+// Settings and profiles.
 pub mod settings;
 
-/// The one error type, its kinds and exit codes.
+// The one error type, its kinds and exit codes.
 pub mod error;
 
-/// Output: tables, documents, progress, prompts.
+// Output: tables, documents, progress, prompts.
 pub mod ui;
 
-/// What a command is given: environment, settings, output, clients.
+// What a command is given: environment, settings, output, clients.
 pub mod ctx;
 
-/// The commands, one file a verb.
+// The commands, one file a verb.
 pub mod commands;
 
-/// The command line: argv, help, completion.
+// The command line: argv, help, completion.
 pub mod cli;
 
-/// The embedded platform.
+// The embedded platform.
 #[cfg(feature = "platform")]
 pub mod platform;
 
