@@ -49,7 +49,6 @@ async fn client_and_platform_keep_to_the_catalogues() {
     let bench = Bench::start().await;
     program::speak(&bench).await;
     bench.run_script("iam.py").await;
-    bench.run_script("modelarts.py").await;
     let (operations, problems) = check(&bench.proxy.take());
     bench.shutdown().await;
     let missing: Vec<_> = SPOKEN.iter().filter(|operation| !operations.contains(**operation)).collect();

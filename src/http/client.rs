@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use reqwest::{NoProxy, Proxy, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
@@ -273,22 +273,14 @@ fn trace_request(request: &Request) {
         return;
     }
     let (method, url) = (&request.method, redact::url(&request.url));
-    tracing::debug!(headers = headers(&request.headers), body = redact::body(&request.body), "-> {method} {url}");
+    tracing::debug!(headers = redact::headers(&request.headers), body = redact::body(&request.body), "-> {method} {url}");
 }
 
 fn trace_answer(answer: &Answer) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    tracing::debug!(headers = headers(&answer.headers), body = redact::body(&answer.body), "<- {}", answer.status);
-}
-
-fn headers(headers: &HeaderMap) -> String {
-    let shown = |(name, value): (&HeaderName, &HeaderValue)| {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        format!("{name}: {}", redact::header(name.as_str(), &text))
-    };
-    headers.iter().map(shown).collect::<Vec<_>>().join("; ")
+    tracing::debug!(headers = redact::headers(&answer.headers), body = redact::body(&answer.body), "<- {}", answer.status);
 }
 
 #[cfg(test)]

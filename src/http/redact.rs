@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde_json::Value;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 /// What stands in place of a masked value.
@@ -52,6 +53,15 @@ const KEYS: [&str; 10] = [
 /// A header's value as it may be shown.
 pub fn header<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
     if HEADERS.contains(&name.to_ascii_lowercase().as_str()) { Cow::Borrowed(MASK) } else { Cow::Borrowed(value) }
+}
+
+/// All headers in one line, as they may be shown.
+pub fn headers(headers: &HeaderMap) -> String {
+    let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        format!("{name}: {}", header(name.as_str(), &text))
+    };
+    headers.iter().map(shown).collect::<Vec<_>>().join("; ")
 }
 
 /// A URL as it may be shown: user information and signature parameters masked.

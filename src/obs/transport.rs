@@ -13,7 +13,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use crate::http::connector::Connector;
-use crate::http::{Error, Options};
+use crate::http::{Error, Options, redact};
 
 /// Idle connections are dropped before the usual server limits (60 s and more) close them under a request.
 const IDLE: Duration = Duration::from_secs(30);
@@ -78,6 +78,7 @@ impl Transport {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        trace_request(&request);
         let answer = self.client.request(request);
         tokio::pin!(answer);
         loop {
@@ -86,9 +87,24 @@ impl Transport {
                 return Err(Error::Timeout { host, seconds: self.stall.as_secs() });
             }
             if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
-                return answer.map_err(|error| classify(&host, error));
+                return answer.map_err(|error| classify(&host, error)).inspect(trace_answer);
             }
         }
+    }
+}
+
+/// Bodies are not shown: they are files, or lists that would bury the rest.
+fn trace_request(request: &Request<SdkBody>) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let uri = request.uri().to_string();
+        let url = uri.parse().map_or_else(|_| request.uri().path().to_owned(), |url| redact::url(&url));
+        tracing::debug!(headers = redact::headers(request.headers()), "-> {} {url}", request.method());
+    }
+}
+
+fn trace_answer(answer: &Response<Incoming>) {
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        tracing::debug!(headers = redact::headers(answer.headers()), "<- {}", answer.status());
     }
 }
 
