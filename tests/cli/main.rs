@@ -8,4 +8,5 @@ mod generated;
 mod grammar;
 mod identity;
 mod ma_job;
+mod obs;
 mod support;
