@@ -48,6 +48,16 @@ fn object(text: &str) -> Result<ObsUrl, Error> {
     Ok(url)
 }
 
+/// The address of a bucket; `obs://` may be left out.
+fn bucket(text: &str) -> Result<ObsUrl, Error> {
+    let text = if ObsUrl::looks_like(text) { text.to_owned() } else { format!("{}{text}", ObsUrl::SCHEME) };
+    let url: ObsUrl = text.parse()?;
+    if !url.key.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("[{text}] names an object, not a bucket")));
+    }
+    Ok(url)
+}
+
 fn time(time: Option<::time::OffsetDateTime>) -> String {
     let format = ::time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     time.and_then(|time| time.to_offset(::time::UtcOffset::UTC).format(format).ok()).unwrap_or_default()
