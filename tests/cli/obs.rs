@@ -75,3 +75,19 @@ fn keys_and_an_endpoint_in_the_environment_are_enough() {
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stdout.contains("lab"), "{output:?}");
 }
+
+#[test]
+fn only_an_empty_bucket_is_removed() {
+    let platform = LocalPlatform::start();
+    assert_eq!(platform.run(&["obs", "mb", "obs://lab"]).code, 0);
+    fs::write(platform.home.path().join("file"), "x").unwrap();
+    assert_eq!(platform.run(&["obs-copy", "file", "obs://lab/"]).code, 0);
+    let output = platform.run(&["obs", "rb", "obs://lab"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("BucketNotEmpty"), "{output:?}");
+    assert_eq!(platform.run(&["obs", "cat", "obs://lab/file"]).stdout, "x");
+    assert_eq!(platform.run(&["obs", "rm", "obs://lab/file"]).code, 0);
+    assert_eq!(platform.run(&["obs", "rb", "lab"]).code, 0);
+    assert_eq!(platform.run(&["obs", "ls", "-F", "json"]).stdout, "[]\n");
+    assert_eq!(platform.run(&["obs", "rb", "obs://lab"]).code, 5);
+}

@@ -3,6 +3,7 @@
 pub mod cat;
 pub mod ls;
 pub mod mb;
+pub mod rb;
 pub mod rm;
 pub mod stat;
 
@@ -19,6 +20,8 @@ pub enum ObsCommand {
     Ls(ls::LsArgs),
     /// Make a bucket
     Mb(mb::MbArgs),
+    /// Remove an empty bucket
+    Rb(rb::RbArgs),
     /// Delete an object, or everything below a prefix
     Rm(rm::RmArgs),
     /// Show what the store knows of an object
@@ -34,6 +37,7 @@ pub async fn run(ctx: &Ctx, command: ObsCommand) -> Result<(), Error> {
         ObsCommand::Cat(args) => cat::run(ctx, args).await,
         ObsCommand::Ls(args) => ls::run(ctx, args).await,
         ObsCommand::Mb(args) => mb::run(ctx, args).await,
+        ObsCommand::Rb(args) => rb::run(ctx, args).await,
         ObsCommand::Rm(args) => rm::run(ctx, args).await,
         ObsCommand::Stat(args) => stat::run(ctx, args).await,
     }
