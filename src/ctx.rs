@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
@@ -194,7 +195,11 @@ impl Ctx {
         self.cancel
             .get_or_init(|| {
                 let token = CancellationToken::new();
-                tokio::spawn(watch_interrupts(token.clone()));
+                // Registered here and not in the task, so that an interrupt right after this call is not missed. Without a
+                // handler Ctrl-C ends the process, which is what is left to do then.
+                if let Ok(interrupts) = signal(SignalKind::interrupt()) {
+                    tokio::spawn(watch_interrupts(interrupts, token.clone()));
+                }
                 token
             })
             .clone()
@@ -214,12 +219,12 @@ fn static_keys(identity: &Identity) -> Option<Arc<dyn CredentialSource>> {
     })))
 }
 
-async fn watch_interrupts(token: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_err() {
+async fn watch_interrupts(mut interrupts: Signal, token: CancellationToken) {
+    if interrupts.recv().await.is_none() {
         return;
     }
     token.cancel();
-    if tokio::signal::ctrl_c().await.is_ok() {
+    if interrupts.recv().await.is_some() {
         exit_interrupted();
     }
 }

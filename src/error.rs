@@ -42,6 +42,8 @@ pub enum Kind {
     JobFailed,
     /// The remote job was stopped.
     JobStopped,
+    /// The user was asked and said no.
+    Declined,
     /// Interrupted by the user.
     Interrupted,
     /// The reader of our output went away; ends the program quietly.
@@ -54,7 +56,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the help page and tests.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Usage,
         Self::Config,
         Self::Auth,
@@ -70,6 +72,7 @@ impl Kind {
         Self::Timeout,
         Self::JobFailed,
         Self::JobStopped,
+        Self::Declined,
         Self::Interrupted,
         Self::BrokenPipe,
         Self::Unsupported,
@@ -94,6 +97,7 @@ impl Kind {
             Self::Timeout => "timeout",
             Self::JobFailed => "job_failed",
             Self::JobStopped => "job_stopped",
+            Self::Declined => "declined",
             Self::Interrupted => "interrupted",
             Self::BrokenPipe => "broken_pipe",
             Self::Unsupported => "unsupported",
@@ -112,6 +116,7 @@ impl Kind {
             | Self::Network
             | Self::Service
             | Self::Local
+            | Self::Declined
             | Self::Unsupported
             | Self::Internal => 1,
             Self::Usage => 2,

@@ -54,13 +54,16 @@ impl Ui {
         }
     }
 
-    /// Asks a yes-no question; anything but `y` and `yes` is a no.
+    /// Asks for leave to do what cannot be undone; anything but `y` and `yes` is a no.
     ///
     /// # Errors
-    /// As [`Ui::ask`].
-    pub fn confirm(&self, question: &str, option: &str) -> Result<bool, Error> {
+    /// As [`Ui::ask`]; [`Kind::Declined`] after a no.
+    pub fn confirm(&self, question: &str, option: &str) -> Result<(), Error> {
         let answer = self.ask(&format!("{question} [y/N]"), option)?;
-        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Error::new(Kind::Declined, "nothing was done, as you did not say yes")),
+        }
     }
 
     fn may_ask(&self, option: &str) -> Result<(), Error> {

@@ -18,7 +18,8 @@ impl Terminal {
         let socket = home.path().join("tmux").to_str().unwrap().to_owned();
         let terminal = Self { socket, home };
         let shell = format!("env -i HOME={} PATH=/usr/bin:/bin TERM=xterm PS1='ready> ' sh", terminal.home.path().display());
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", &shell]);
+        let folder = terminal.home.path().to_str().unwrap().to_owned();
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", &folder, &shell]);
         terminal.wait_for("ready>");
         terminal
     }

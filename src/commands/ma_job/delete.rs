@@ -37,9 +37,7 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
     }
     if !args.yes {
         ctx.ui.warn(&format!("Training job [{}] with id [{id}] is {phase}", job.name()));
-        if !ctx.ui.confirm("Delete it?", "-y")? {
-            return Err(Error::new(Kind::Local, format!("training job [{id}] was not deleted, as you said no")));
-        }
+        ctx.ui.confirm("Delete it?", "-y/--yes")?;
     }
     training_job::delete(&api, id).await.map_err(context)?;
     ctx.ui.ok(&format!("Successfully delete training job [{id}]"))

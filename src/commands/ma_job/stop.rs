@@ -35,9 +35,7 @@ pub async fn run(ctx: &Ctx, args: StopArgs) -> Result<(), Error> {
     }
     if !args.yes {
         ctx.ui.warn(&format!("Training job [{}] with id [{id}] is {phase}", job.name()));
-        if !ctx.ui.confirm("Stop it?", "-y")? {
-            return Err(Error::new(Kind::Local, format!("training job [{id}] was not stopped, as you said no")));
-        }
+        ctx.ui.confirm("Stop it?", "-y/--yes")?;
     }
     training_job::terminate(&api, id).await.map_err(context)?;
     ctx.ui.ok(&format!("Successfully stop training job [{id}]"))

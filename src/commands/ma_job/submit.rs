@@ -1,6 +1,7 @@
 //! `ma-job submit`.
 
 use time::UtcOffset;
+use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
@@ -29,13 +30,15 @@ pub async fn run(ctx: &Ctx, args: SubmitArgs) -> Result<(), Error> {
     // Mistakes are told before anything is sent.
     request.document()?;
     let api = ctx.modelarts()?;
+    // From here on Ctrl-C ends the waiting in good order: whoever submitted a job is told its id.
+    let cancel = ctx.cancel();
     request::find_engine(&api, &mut request).await;
     let mut job =
         training_job::create(&api, &request).await.map_err(|error| Error::from(error).context("submitting the job"))?;
     let id = job.id();
     ctx.ui.ok(&format!("Current training job id is: {id}"))?;
     if !is_quiet {
-        job = wait(ctx, &api, job).await?;
+        job = wait(ctx, &api, job, &cancel).await?;
     }
     if ctx.ui.format() != Format::Table {
         let offset = ctx.env.local_offset.unwrap_or(UtcOffset::UTC);
@@ -49,8 +52,7 @@ pub async fn run(ctx: &Ctx, args: SubmitArgs) -> Result<(), Error> {
 }
 
 /// Prints one line a change of phase until the last one.
-async fn wait(ctx: &Ctx, api: &Api, mut job: TrainingJob) -> Result<TrainingJob, Error> {
-    let cancel = ctx.cancel();
+async fn wait(ctx: &Ctx, api: &Api, mut job: TrainingJob, cancel: &CancellationToken) -> Result<TrainingJob, Error> {
     let id = job.id();
     let mut rhythm = Rhythm::new();
     let mut shown = None;
@@ -64,7 +66,7 @@ async fn wait(ctx: &Ctx, api: &Api, mut job: TrainingJob) -> Result<TrainingJob,
             return Ok(job);
         }
         shown = Some(phase);
-        if !rhythm.pause(&cancel).await {
+        if !rhythm.pause(cancel).await {
             return Err(interrupted(&id));
         }
         if let Some(seen) = rhythm.look(api, &id).await? {

@@ -41,8 +41,8 @@ pub async fn run(ctx: &Ctx, args: RmArgs) -> Result<(), Error> {
 
 async fn delete_below(ctx: &Ctx, args: &RmArgs) -> Result<(), Error> {
     let url = args.url.parse::<ObsUrl>()?.as_folder();
-    if !args.yes && !ctx.ui.confirm(&format!("Delete everything below [{url}]?"), "--yes")? {
-        return Err(Error::new(Kind::Interrupted, "nothing was deleted"));
+    if !args.yes {
+        ctx.ui.confirm(&format!("Delete everything below [{url}]?"), "-y/--yes")?;
     }
     let client = ctx.obs()?;
     let mut listing = client.list(&url, true);

@@ -17,8 +17,8 @@ pub(super) fn run(ctx: &Ctx, args: ResetArgs) -> Result<(), Error> {
     };
     let reset = reset::Reset::prepare(&data_dir).map_err(explain)?;
     let question = format!("Delete all buckets, jobs and keys of the platform in [{}]?", data_dir.display());
-    if !args.yes && !ctx.ui.confirm(&question, "-y/--yes")? {
-        return ctx.ui.ok("Nothing was deleted");
+    if !args.yes {
+        ctx.ui.confirm(&question, "-y/--yes")?;
     }
     reset.carry_out().map_err(explain)?;
     ctx.ui.ok(&format!("The platform in [{}] is deleted", data_dir.display()))
