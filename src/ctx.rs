@@ -112,6 +112,10 @@ impl Ctx {
     /// # Errors
     /// As [`Ctx::authenticator`].
     pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
+        // Keys need no project: any store is reached with them and an endpoint.
+        if let Some(keys) = self.settings()?.identity.as_ref().and_then(|identity| static_keys(&identity.value)) {
+            return Ok(keys);
+        }
         Ok(match self.authenticator()? {
             Authenticator::Keys { credentials, .. } => Arc::clone(credentials),
             Authenticator::Token(tokens) => {
@@ -152,13 +156,8 @@ impl Ctx {
         let client = self.http_client()?.clone();
         let iam = || settings.endpoint(Service::Iam).map(|endpoint| endpoint.value.clone());
         match &identity.value {
-            Identity::Keys { access_key, secret_key, security_token } => {
-                let credentials: Arc<dyn CredentialSource> = Arc::new(auth::StaticCredential::new(auth::Credential {
-                    access_key: access_key.clone(),
-                    secret_key: secret_key.clone(),
-                    security_token: security_token.clone(),
-                    expires_at: None,
-                }));
+            keys @ Identity::Keys { .. } => {
+                let credentials = static_keys(keys).ok_or(auth::Error::NothingConfigured)?;
                 let project = match project_id {
                     Some(id) => auth::Project::Known(id),
                     None => auth::Project::Lookup(Arc::new(auth::ProjectLookup::new(
@@ -200,6 +199,19 @@ impl Ctx {
             })
             .clone()
     }
+}
+
+/// Configured access keys as they are; `None` for a login.
+fn static_keys(identity: &Identity) -> Option<Arc<dyn CredentialSource>> {
+    let Identity::Keys { access_key, secret_key, security_token } = identity else {
+        return None;
+    };
+    Some(Arc::new(auth::StaticCredential::new(auth::Credential {
+        access_key: access_key.clone(),
+        secret_key: secret_key.clone(),
+        security_token: security_token.clone(),
+        expires_at: None,
+    })))
 }
 
 async fn watch_interrupts(token: CancellationToken) {

@@ -139,32 +139,17 @@ pub(crate) fn first_line(message: &str) -> String {
 /// Puts the mapping in place of the lines of that top-level key, or at the end.
 fn replace_profile(text: &str, profile: &str, mapping: &Map<String, Value>) -> String {
     let block = render(profile, mapping);
-    let mut output = String::with_capacity(text.len() + block.len());
-    let mut lines = text.split_inclusive('\n').peekable();
-    let mut is_placed = false;
-    while let Some(line) = lines.next() {
-        if is_placed || top_level_key(line).as_deref() != Some(profile) {
-            output.push_str(line);
-            continue;
-        }
-        output.push_str(&block);
-        is_placed = true;
-        // Skip the old mapping: everything indented, and blank lines within it.
-        while let Some(next) = lines.peek() {
-            let is_inside = next.starts_with([' ', '\t']) && !next.trim().is_empty();
-            if !is_inside {
-                break;
-            }
-            lines.next();
-        }
-    }
-    if !is_placed {
-        if !output.is_empty() && !output.ends_with('\n') {
-            output.push('\n');
-        }
-        output.push_str(&block);
-    }
-    output
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let Some(start) = lines.iter().position(|line| top_level_key(line).as_deref() == Some(profile)) else {
+        let line_end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+        return format!("{text}{line_end}{block}");
+    };
+    let rest = &lines[start + 1..];
+    let next = rest.iter().position(|line| top_level_key(line).is_some()).unwrap_or(rest.len());
+    // The mapping ends with its last indented line; blank lines and comments after that belong to what follows.
+    let is_indented = |line: &&str| line.starts_with([' ', '\t']) && !line.trim().is_empty();
+    let length = rest[..next].iter().rposition(is_indented).map_or(0, |last| last + 1);
+    [&lines[..start].concat(), block.as_str(), &rest[length..].concat()].concat()
 }
 
 fn top_level_key(line: &str) -> Option<String> {
@@ -227,6 +212,16 @@ mod tests {
         assert_eq!(file.get("DEFAULT").unwrap()["auth"], "AKSK");
         assert_eq!(file.names().collect::<Vec<_>>(), ["DEFAULT", "work", "new"]);
         assert!(!file.is_loose(), "a rewrite makes the file private");
+    }
+
+    #[test]
+    fn blank_lines_and_comments_inside_a_profile_are_no_end_of_it() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("profile.yaml");
+        fs::write(&path, "DEFAULT:\n  auth: AKSK\n\n# the keys\n  access_key: a\n\n# next\nwork: {auth: PWD}\n").unwrap();
+        update(&path, "DEFAULT", object(json!({"access_key": "b"}))).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "DEFAULT:\n  auth: AKSK\n  access_key: b\n\n# next\nwork: {auth: PWD}\n");
     }
 
     #[test]

@@ -19,7 +19,8 @@ impl Settings {
         let config_file = config_file(flags, env, &profile.value);
         let file = ProfileFile::read(&config_file.value)?;
         let entry = file.get(&profile.value);
-        if entry.is_none() && (profile.origin != Origin::Default) {
+        // Whoever names a profile or a file means it; falling through to other credentials would act on another account.
+        if entry.is_none() && (profile.origin != Origin::Default || config_file.origin != Origin::Default) {
             return Err(missing_profile(&profile.value, &config_file.value, &file));
         }
         let empty = Map::new();
@@ -308,6 +309,16 @@ half: {access_key: AK}
         let error = resolve(home.path(), Some("wrok"), &[]).unwrap_err();
         assert!(matches!(error, Error::NoProfile { known, .. } if known == ["DEFAULT", "work", "half"]));
         assert!(matches!(resolve(home.path(), Some("local"), &[]), Err(Error::NoPlatform { .. })));
+    }
+
+    #[test]
+    fn a_named_file_must_hold_the_profile() {
+        let home = home();
+        let keys = [("HUAWEICLOUD_SDK_AK", "AK1"), ("HUAWEICLOUD_SDK_SK", "SK1")];
+        let flags = Flags { config_file: Some("no-such-file.yaml".into()), ..Flags::default() };
+        assert!(matches!(Settings::resolve(&flags, &Env::for_tests(&keys, home.path())), Err(Error::NoProfile { .. })));
+        let variables = [keys[0], keys[1], ("MA_CLI_CONFIG_FILE", "no-such-file.yaml")];
+        assert!(matches!(resolve(home.path(), None, &variables), Err(Error::NoProfile { .. })));
     }
 
     #[test]

@@ -76,14 +76,12 @@ pub struct Options {
 pub struct Ui {
     options: Options,
     terminals: Terminals,
-    is_colored: bool,
 }
 
 impl Ui {
     /// Decides once what the streams can show.
     pub fn new(options: Options, terminals: Terminals) -> Self {
-        let is_plain = options.no_color || terminals.is_plain;
-        Self { is_colored: !is_plain && (terminals.stderr || terminals.is_color_forced), terminals, options }
+        Self { terminals, options }
     }
 
     /// The chosen format; `--query` implies JSON.
@@ -114,7 +112,8 @@ impl Ui {
             Format::Csv => table::csv(&result.table()),
             format => document::render(result.document(), format, self.options.query.as_deref())?,
         };
-        self.write(text.as_bytes())
+        // Rows and bare texts may hold what a stranger wrote.
+        self.remote_text(&text)
     }
 
     /// Reports success: `[OK] message`, on standard output in the table format, else on standard error.
@@ -122,8 +121,10 @@ impl Ui {
     /// # Errors
     /// The stream cannot be written.
     pub fn ok(&self, message: &str) -> Result<(), Error> {
-        let line = format!("{} {}\n", self.paint("[OK]", GREEN), self.shown(message));
-        if self.format() == Format::Table {
+        let is_data = self.format() == Format::Table;
+        let terminal = if is_data { self.terminals.stdout } else { self.terminals.stderr };
+        let line = format!("{} {}\n", self.paint("[OK]", GREEN, terminal), self.shown(message));
+        if is_data {
             self.write(line.as_bytes())
         } else {
             self.write_error(&line);
@@ -172,7 +173,7 @@ impl Ui {
 
     /// Warns on standard error: `[WARN] message`.
     pub fn warn(&self, message: &str) {
-        let line = format!("{} {}\n", self.paint("[WARN]", YELLOW), self.shown(message));
+        let line = format!("{} {}\n", self.paint("[WARN]", YELLOW, self.terminals.stderr), self.shown(message));
         self.write_error(&line);
     }
 
@@ -184,8 +185,8 @@ impl Ui {
 
     /// Prints the error: text, or one JSON line when a document format was chosen.
     pub fn report(&self, error: &Error) {
-        let text = if self.format() == Format::Table || self.format() == Format::Csv {
-            report::text(error, &self.paint("[ERROR]", RED), self.options.debug)
+        let text = if self.format() == Format::Table {
+            report::text(error, &self.paint("[ERROR]", RED, self.terminals.stderr), self.options.debug)
         } else {
             report::json(error)
         };
@@ -201,8 +202,14 @@ impl Ui {
         text::printable_lines(message)
     }
 
-    fn paint(&self, word: &str, color: &str) -> String {
-        if self.is_colored { format!("\x1b[{color}m{word}\x1b[0m") } else { word.to_owned() }
+    /// The word in colour, if the stream it goes to is a terminal (or colour is forced) and nobody asked for plain text.
+    fn paint(&self, word: &str, color: &str, is_terminal: bool) -> String {
+        let is_plain = self.options.no_color || self.terminals.is_plain;
+        if !is_plain && (is_terminal || self.terminals.is_color_forced) {
+            format!("\x1b[{color}m{word}\x1b[0m")
+        } else {
+            word.to_owned()
+        }
     }
 
     /// Terminal width, or 120 columns where there is no terminal.
@@ -242,5 +249,20 @@ impl FromStr for Format {
             _ => Err(Error::new(Kind::Usage, format!("[{word}] is not an output format"))
                 .hint(format!("use one of {}", Self::NAMES.join(", ")))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GREEN, Options, Terminals, Ui};
+
+    #[test]
+    fn each_stream_decides_its_colour() {
+        let terminals = Terminals { stderr: true, ..Terminals::default() };
+        let ui = Ui::new(Options::default(), terminals);
+        assert_eq!(ui.paint("[OK]", GREEN, ui.terminals.stdout), "[OK]", "standard output is a file");
+        assert_eq!(ui.paint("[OK]", GREEN, ui.terminals.stderr), "\u{1b}[32m[OK]\u{1b}[0m");
+        let plain = Ui::new(Options { no_color: true, ..Options::default() }, terminals);
+        assert_eq!(plain.paint("[OK]", GREEN, true), "[OK]");
     }
 }

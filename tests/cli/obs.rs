@@ -61,3 +61,33 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "xxxxxxxxxx 0\n");
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
 }
+
+#[test]
+fn keys_and_an_endpoint_in_the_environment_are_enough() {
+    let platform = LocalPlatform::start();
+    assert_eq!(platform.run(&["obs", "mb", "obs://lab"]).code, 0);
+    let variables = [
+        ("HUAWEICLOUD_SDK_AK", platform.field("access_key")),
+        ("HUAWEICLOUD_SDK_SK", platform.field("secret_key")),
+        ("MA_CLI_OBS_ENDPOINT", platform.field("obs_endpoint")),
+    ];
+    let output = platform.home.run_with(&["obs", "ls"], &variables, "");
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("lab"), "{output:?}");
+}
+
+#[test]
+fn only_an_empty_bucket_is_removed() {
+    let platform = LocalPlatform::start();
+    assert_eq!(platform.run(&["obs", "mb", "obs://lab"]).code, 0);
+    fs::write(platform.home.path().join("file"), "x").unwrap();
+    assert_eq!(platform.run(&["obs-copy", "file", "obs://lab/"]).code, 0);
+    let output = platform.run(&["obs", "rb", "obs://lab"]);
+    assert_eq!(output.code, 1, "{output:?}");
+    assert!(output.stderr.contains("BucketNotEmpty"), "{output:?}");
+    assert_eq!(platform.run(&["obs", "cat", "obs://lab/file"]).stdout, "x");
+    assert_eq!(platform.run(&["obs", "rm", "obs://lab/file"]).code, 0);
+    assert_eq!(platform.run(&["obs", "rb", "lab"]).code, 0);
+    assert_eq!(platform.run(&["obs", "ls", "-F", "json"]).stdout, "[]\n");
+    assert_eq!(platform.run(&["obs", "rb", "obs://lab"]).code, 5);
+}

@@ -24,6 +24,8 @@ pub(super) fn keys(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>)
         ("auth".to_owned(), Value::from("AKSK")),
         ("access_key".to_owned(), Value::from(access_key.expose())),
         ("secret_key".to_owned(), Value::from(secret_key.expose())),
+        // A token belongs to the keys it came with.
+        ("security_token".to_owned(), Value::Null),
     ]))
 }
 

@@ -1,8 +1,8 @@
 //! `ma-cli obs mb`.
 
+use super::bucket;
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
-use crate::obs::ObsUrl;
+use crate::error::Error;
 
 /// Make a bucket
 ///
@@ -21,12 +21,7 @@ pub struct MbArgs {
 /// # Errors
 /// The store refused; the address names an object.
 pub async fn run(ctx: &Ctx, args: MbArgs) -> Result<(), Error> {
-    let text =
-        if ObsUrl::looks_like(&args.bucket) { args.bucket.clone() } else { format!("{}{}", ObsUrl::SCHEME, args.bucket) };
-    let url: ObsUrl = text.parse()?;
-    if !url.key.is_empty() {
-        return Err(Error::new(Kind::Usage, format!("[{text}] names an object, not a bucket")));
-    }
+    let url = bucket(&args.bucket)?;
     ctx.obs()?.create_bucket(&url.bucket).await?;
     ctx.ui.ok(&format!("bucket: [{url}]"))
 }

@@ -3,6 +3,7 @@
 pub mod cat;
 pub mod ls;
 pub mod mb;
+pub mod rb;
 pub mod rm;
 pub mod stat;
 
@@ -19,6 +20,8 @@ pub enum ObsCommand {
     Ls(ls::LsArgs),
     /// Make a bucket
     Mb(mb::MbArgs),
+    /// Remove an empty bucket
+    Rb(rb::RbArgs),
     /// Delete an object, or everything below a prefix
     Rm(rm::RmArgs),
     /// Show what the store knows of an object
@@ -34,6 +37,7 @@ pub async fn run(ctx: &Ctx, command: ObsCommand) -> Result<(), Error> {
         ObsCommand::Cat(args) => cat::run(ctx, args).await,
         ObsCommand::Ls(args) => ls::run(ctx, args).await,
         ObsCommand::Mb(args) => mb::run(ctx, args).await,
+        ObsCommand::Rb(args) => rb::run(ctx, args).await,
         ObsCommand::Rm(args) => rm::run(ctx, args).await,
         ObsCommand::Stat(args) => stat::run(ctx, args).await,
     }
@@ -44,6 +48,16 @@ fn object(text: &str) -> Result<ObsUrl, Error> {
     let url: ObsUrl = text.parse()?;
     if url.key.is_empty() {
         return Err(Error::new(Kind::Usage, format!("[{text}] names a bucket, not an object")));
+    }
+    Ok(url)
+}
+
+/// The address of a bucket; `obs://` may be left out.
+fn bucket(text: &str) -> Result<ObsUrl, Error> {
+    let text = if ObsUrl::looks_like(text) { text.to_owned() } else { format!("{}{text}", ObsUrl::SCHEME) };
+    let url: ObsUrl = text.parse()?;
+    if !url.key.is_empty() {
+        return Err(Error::new(Kind::Usage, format!("[{text}] names an object, not a bucket")));
     }
     Ok(url)
 }

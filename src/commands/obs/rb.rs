@@ -1,0 +1,27 @@
+//! `ma-cli obs rb`.
+
+use super::bucket;
+use crate::ctx::Ctx;
+use crate::error::Error;
+
+/// Remove an empty bucket
+///
+/// A bucket with anything in it is left as it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ma-cli obs rb obs://my-bucket")]
+pub struct RbArgs {
+    /// The bucket: obs://BUCKET
+    #[arg(value_name = "BUCKET")]
+    bucket: String,
+}
+
+/// Removes the bucket.
+///
+/// # Errors
+/// The store refused, as when the bucket is not empty; the address names an object.
+pub async fn run(ctx: &Ctx, args: RbArgs) -> Result<(), Error> {
+    let url = bucket(&args.bucket)?;
+    ctx.obs()?.delete_bucket(&url.bucket).await?;
+    ctx.ui.ok(&format!("removed: [{url}]"))
+}
