@@ -10,3 +10,4 @@ mod identity;
 mod ma_job;
 mod obs;
 mod support;
+mod terminal;

@@ -1,0 +1,107 @@
+//! Behaviour on a real terminal: tmux gives one and lets us read the screen.
+
+use std::fs;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::{Home, binary};
+
+/// A shell on a terminal of its own.
+struct Terminal {
+    socket: String,
+    home: Home,
+}
+
+impl Terminal {
+    fn open() -> Self {
+        let home = Home::new();
+        let socket = home.path().join("tmux").to_str().unwrap().to_owned();
+        let terminal = Self { socket, home };
+        let shell = format!("env -i HOME={} PATH=/usr/bin:/bin TERM=xterm PS1='ready> ' sh", terminal.home.path().display());
+        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", &shell]);
+        terminal.wait_for("ready>");
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = Command::new("tmux").args(["-S", &self.socket]).args(arguments).output();
+        let output = output.unwrap_or_else(|error| panic!("tmux is needed for this test (scripts/test installs it): {error}"));
+        assert!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn type_line(&self, line: &str) {
+        self.tmux(&["send-keys", "-l", line]);
+        self.tmux(&["send-keys", "Enter"]);
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// Polls until the text is on the screen.
+    fn wait_for(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let screen = self.screen();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "[{text}] does not come up:\n{screen}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // The server ends with its last session.
+        let _ = Command::new("tmux").args(["-S", &self.socket, "kill-server"]).output();
+    }
+}
+
+#[test]
+fn secrets_are_asked_for_and_not_echoed() {
+    let terminal = Terminal::open();
+    terminal.type_line(&format!("{} configure --auth AKSK -r cn-north-4", binary().display()));
+    terminal.wait_for("access key:");
+    terminal.type_line("VISIBLEKEY");
+    terminal.wait_for("secret key:");
+    terminal.type_line("VISIBLESECRET");
+    let screen = terminal.wait_for("[OK] Successfully saved profile [DEFAULT]");
+    assert!(!screen.contains("VISIBLE"), "{screen}");
+    let text = fs::read_to_string(terminal.home.profile_file()).unwrap();
+    assert!(text.contains("access_key: VISIBLEKEY\n  secret_key: VISIBLESECRET\n"), "{text}");
+}
+
+#[test]
+fn an_interrupt_at_a_question_ends_with_130_and_writes_nothing() {
+    let terminal = Terminal::open();
+    terminal.type_line(&format!("{} configure --auth PWD -r cn-north-4", binary().display()));
+    terminal.wait_for("account:");
+    terminal.type_line("");
+    terminal.wait_for("username:");
+    terminal.type_line("ann");
+    terminal.wait_for("password:");
+    terminal.tmux(&["send-keys", "C-c"]);
+    // The interrupt ends the shell's line too; its status is asked for on the next one.
+    terminal.wait_for("password:\nready>");
+    terminal.type_line("echo code=$?");
+    terminal.wait_for("code=130");
+    assert!(!terminal.home.profile_file().exists());
+}
+
+#[test]
+fn deleting_is_asked_for_and_a_no_is_a_no() {
+    let terminal = Terminal::open();
+    terminal.type_line(&format!("{} platform start --slots 1 >start.log; echo code=$?", binary().display()));
+    terminal.wait_for("code=0");
+    terminal.type_line(&format!("{} platform stop >stop.log; echo stop=$?", binary().display()));
+    terminal.wait_for("stop=0");
+    terminal.type_line(&format!("{} platform reset; echo reset=$?", binary().display()));
+    terminal.wait_for("[y/N]");
+    terminal.type_line("n");
+    let screen = terminal.wait_for("reset=");
+    assert!(!screen.contains("reset=0"), "{screen}");
+    assert!(terminal.home.path().join(".modelarts/platform/state.sqlite").exists());
+}
