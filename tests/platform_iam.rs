@@ -353,6 +353,33 @@ async fn every_service_refuses_what_is_not_signed_right() {
     large.is_gateway_error(StatusCode::PAYLOAD_TOO_LARGE, "APIGW.0201");
 }
 
+/// A word that stands where a path of the catalogue has no project must not open the paths that have one.
+#[tokio::test]
+async fn words_are_no_projects() {
+    let bench = Bench::new().await;
+    for word in ["brain", "aihub", "auth-mode", "manage"] {
+        let reply = bench.signed(Method::GET, &format!("/v2/{word}/training-job-engines"), &bench.key(), "").await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{word}: {}", reply.body);
+    }
+    let gallery = bench.signed(Method::GET, "/v1/aihub/contents", &bench.key(), "").await;
+    gallery.is_gateway_error(StatusCode::NOT_IMPLEMENTED, "Platform.0501");
+}
+
+#[tokio::test]
+async fn paths_and_queries_that_cannot_be_read_are_refused_in_the_service_s_shape() {
+    let bench = Bench::new().await;
+    let token = bench.project_token().await;
+    let headers = [("X-Auth-Token", token.as_str())];
+    let project = &bench.platform.account.project_id;
+    for target in ["training-jobs/j/events?limit=abc", "training-jobs/%FF", "training-jobs/j/tasks/%FF/logs/preview"] {
+        let reply = bench.send(Method::GET, &format!("/v2/{project}/{target}"), &headers, "").await;
+        reply.is_gateway_error(StatusCode::BAD_REQUEST, "ModelArts.2788");
+    }
+    for target in ["/v3/projects?page=x", "/v3/projects/%FF", "/v3/users/%FF/projects"] {
+        bench.send(Method::GET, target, &headers, "").await.is_keystone_error(StatusCode::BAD_REQUEST);
+    }
+}
+
 #[tokio::test]
 async fn operations_that_nobody_implements_are_named_and_only_get_fewer() {
     let bench = Bench::new().await;

@@ -18,6 +18,9 @@ use super::signature::{ALGORITHM, Authorization, Parts};
 /// Largest body of a control-plane request, in bytes; the cloud's gateway takes 12 MiB.
 const LARGEST_BODY: usize = 12 << 20;
 
+/// Longest text of the framework that is passed on, in bytes.
+const LONGEST_REFUSAL: usize = 16 << 10;
+
 /// Header that names the request in every answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -55,13 +58,29 @@ pub(crate) async fn admit(State(identity): State<Arc<Identity>>, request: Reques
     let request_id = uuid::Uuid::new_v4().simple().to_string();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = match examine(&identity, request, &request_id).await {
-        Ok(request) => next.run(request).await,
+        Ok(request) => documented(next.run(request).await, Service::of(&path), &request_id).await,
         Err(response) => *response,
     };
     tracing::info!(%method, path, status = response.status().as_u16(), request_id, "request");
     let value = HeaderValue::try_from(request_id).expect("hex digits are a valid header value");
     response.headers_mut().insert(REQUEST_ID, value);
     response
+}
+
+/// The framework refuses what it cannot read in a path or query with a line of text; clients wait for the service's document.
+async fn documented(response: Response, service: Service, request_id: &str) -> Response {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_document = content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    if !response.status().is_client_error() || is_document {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let said = axum::body::to_bytes(body, LONGEST_REFUSAL).await.unwrap_or_default();
+    let message = match String::from_utf8_lossy(&said).trim() {
+        "" => head.status.canonical_reason().unwrap_or("The request cannot be read").to_owned(),
+        said => said.to_owned(),
+    };
+    reply::error(service, head.status, service.invalid_request(), &message, request_id)
 }
 
 /// The request with its caller in the extensions, or the answer that refuses it.

@@ -31,6 +31,12 @@ pub(crate) fn find(method: &str, path: &str) -> Option<Operation> {
         .min_by_key(|operation| operation.template.matches('{').count())
 }
 
+/// Whether the path is that of an operation whose second segment is a word, so that no project id stands there.
+pub(crate) fn is_without_project(path: &str) -> bool {
+    let has_word = |template: &str| template.split('/').nth(2).is_some_and(|segment| !segment.starts_with('{'));
+    operations().any(|operation| has_word(operation.template) && fits(operation.template, path))
+}
+
 fn fits(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {

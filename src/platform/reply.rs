@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
+use super::catalogue;
+
 /// Which service a path belongs to; decides the shape of its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -36,12 +38,24 @@ impl Service {
     }
 
     /// The project id in a path of this service, if its paths have one. What stands there has not been checked.
+    ///
+    /// Words stand in its place in a few paths of the catalogue. No other path is exempt: routes take any word for a project.
     pub(crate) fn project_in(self, path: &str) -> Option<&str> {
         let second = path.split('/').nth(2)?;
         match self {
-            Self::ModelArts if ["auth-mode", "aihub", "brain"].contains(&second) => None,
-            Self::ModelArts | Self::Dli => Some(second),
-            Self::Iam | Self::IamOld | Self::Swr => None,
+            Self::ModelArts if !["auth-mode", "aihub", "brain"].contains(&second) => Some(second),
+            Self::ModelArts | Self::Swr => (!catalogue::is_without_project(path)).then_some(second),
+            Self::Dli => Some(second),
+            Self::Iam | Self::IamOld => None,
+        }
+    }
+
+    /// The service's code for a request with a path, query or body that it cannot read.
+    pub(crate) fn invalid_request(self) -> &'static str {
+        match self {
+            Self::ModelArts => "ModelArts.2788",
+            Self::Iam | Self::IamOld => "IAM.0011",
+            Self::Swr | Self::Dli => "Platform.0400",
         }
     }
 }
@@ -80,6 +94,10 @@ mod tests {
             ("/v2/0123456789abcdef0123456789abcdef/training-jobs", Service::ModelArts, Some(project)),
             ("/v2/other/training-jobs", Service::ModelArts, Some("other")),
             ("/v1/auth-mode", Service::ModelArts, None),
+            ("/v1/aihub/model/subscriptions/x/versions", Service::ModelArts, None),
+            ("/v2/brain/training-jobs", Service::ModelArts, Some("brain")),
+            ("/v2/auth-mode/training-jobs/x/actions", Service::ModelArts, Some("auth-mode")),
+            ("/v2/manage/training-jobs", Service::Swr, Some("manage")),
         ] {
             assert_eq!((Service::of(path), Service::of(path).project_in(path)), (service, found), "{path}");
         }

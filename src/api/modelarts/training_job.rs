@@ -128,10 +128,15 @@ impl TrainingJob {
         text(&self.0, pointer)
     }
 
-    /// What went wrong, as far as the job says: the message of the first task that did not end well.
+    /// What went wrong, as far as the job says: the message of the task that ended the last run, else that of the first task
+    /// that did not end well. The service ends the other tasks of a job, which then did not end well either.
     pub fn failure(&self) -> Option<String> {
         let statuses = self.0.pointer("/status/task_statuses").and_then(Value::as_array)?;
-        let failed = statuses.iter().find(|status| status["exit_code"].as_i64().is_some_and(|code| code != 0))?;
+        let records = self.0.pointer("/status/running_records").and_then(Value::as_array);
+        let culprit = records.and_then(|records| records.last()?["end_related_task"].as_str());
+        let has_failed = |status: &&Value| status["exit_code"].as_i64().is_some_and(|code| code != 0);
+        let blamed = culprit.and_then(|task| statuses.iter().filter(has_failed).find(|status| status["task"] == task));
+        let failed = blamed.or_else(|| statuses.iter().find(has_failed))?;
         let message = text(failed, "/message");
         let message = if message.is_empty() { String::new() } else { format!(": {message}") };
         Some(format!("task [{}] exited with {}{message}", text(failed, "/task"), failed["exit_code"]))
@@ -328,6 +333,18 @@ mod tests {
         assert_eq!(job.failure().as_deref(), Some("task [worker-1] exited with 3: killed"));
         assert_eq!(job.tasks(), ["worker-0", "worker-1"]);
         assert!(TrainingJob(json!({})).failure().is_none());
+    }
+
+    #[test]
+    fn the_task_that_ended_the_run_is_blamed() {
+        let job = |record: serde_json::Value| {
+            let statuses = json!([{"task": "worker-0", "exit_code": 143}, {"task": "worker-1", "exit_code": 3}]);
+            TrainingJob(json!({"status": {"task_statuses": statuses, "running_records": [{"end_related_task": "x"}, record]}}))
+        };
+        let blamed = |record| job(record).failure().unwrap();
+        assert_eq!(blamed(json!({"end_related_task": "worker-1"})), "task [worker-1] exited with 3");
+        assert_eq!(blamed(json!({"end_related_task": "worker-7"})), "task [worker-0] exited with 143");
+        assert_eq!(blamed(json!({})), "task [worker-0] exited with 143");
     }
 
     #[test]

@@ -13,7 +13,7 @@ const LONGEST_DESCRIPTION: usize = 256;
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 64;
 
-/// A named folder of the object store: downloaded before the job runs, or filled while it runs.
+/// A named folder of the object store: downloaded before the job runs, or filled while it runs. An input may be one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     /// Name of the parameter that carries the local path.
@@ -139,11 +139,14 @@ impl CreateRequest {
                 |(name, value): &(String, Option<String>)| json!({"name": name, "value": value.as_deref().unwrap_or_default()});
             algorithm.insert("parameters".to_owned(), self.parameters.iter().map(parameter).collect());
         }
-        for (key, folders) in [("inputs", &self.inputs), ("outputs", &self.outputs)] {
-            if !folders.is_empty() {
-                let folders: Result<Vec<Value>, Error> = folders.iter().map(folder_document).collect();
-                algorithm.insert(key.to_owned(), Value::Array(folders?));
-            }
+        // An input may be a single object, which a slash at the end would hide.
+        let input = |folder: &Folder| folder_document(folder, object_path);
+        let output = |folder: &Folder| folder_document(folder, folder_path);
+        if !self.inputs.is_empty() {
+            algorithm.insert("inputs".to_owned(), self.inputs.iter().map(input).collect::<Result<Value, _>>()?);
+        }
+        if !self.outputs.is_empty() {
+            algorithm.insert("outputs".to_owned(), self.outputs.iter().map(output).collect::<Result<Value, _>>()?);
         }
         if !self.environment.is_empty() {
             let variables: Map<String, Value> =
@@ -205,11 +208,11 @@ fn is_below(path: &str, base: &str) -> bool {
     path.starts_with(base) && !path.components().any(|part| part == std::path::Component::ParentDir)
 }
 
-fn folder_document(folder: &Folder) -> Result<Value, Error> {
+fn folder_document(folder: &Folder, path: fn(&str) -> Result<String, Error>) -> Result<Value, Error> {
     if folder.name.is_empty() {
         return invalid(format!("the folder [{}] has no name; write name=obs://bucket/path/", folder.url));
     }
-    Ok(json!({"name": folder.name, "remote": {"obs": {"obs_url": folder_path(&folder.url)?}}}))
+    Ok(json!({"name": folder.name, "remote": {"obs": {"obs_url": path(&folder.url)?}}}))
 }
 
 /// An address as the service writes it: `obs://bucket/path` becomes `/bucket/path/`. `file://` stays.
@@ -303,6 +306,15 @@ mod tests {
             },
         });
         assert_eq!(request.document().unwrap(), expected);
+    }
+
+    #[test]
+    fn an_input_may_be_one_object_and_an_output_is_a_folder() {
+        let folder = |url: &str| vec![Folder { name: "cfg".to_owned(), url: url.to_owned() }];
+        let request = CreateRequest { inputs: folder("obs://b/c.json"), outputs: folder("obs://b/out"), ..request() };
+        let algorithm = &request.document().unwrap()["algorithm"];
+        assert_eq!(algorithm["inputs"][0]["remote"]["obs"]["obs_url"], "/b/c.json");
+        assert_eq!(algorithm["outputs"][0]["remote"]["obs"]["obs_url"], "/b/out/");
     }
 
     #[test]

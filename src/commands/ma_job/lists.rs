@@ -120,7 +120,7 @@ pub(super) fn parameters(node: &Node) -> Result<Vec<(String, Option<String>)>, M
             let mut all = Vec::new();
             for item in items {
                 match &item.content {
-                    Content::Scalar(text) => all.extend(at(parameter_text(text), item)?),
+                    Content::Scalar(text) => all.extend(at(parameter_item(text), item)?),
                     Content::Mapping(members) => match named_value(members) {
                         Some((name, value_node)) => all.push(value(&scalar(name, "a name")?, value_node)?),
                         None => {
@@ -182,6 +182,20 @@ fn whole_volume(volume: Volume) -> Result<Volume, Mistake> {
         return Err((None, "a volume needs local_path and nfs_server_path".to_owned()));
     }
     Ok(volume)
+}
+
+/// One item of a list. An item that begins as `name=value` is one pair, whatever blanks its value has: YAML delimits the item.
+fn parameter_item(text: &str) -> Result<Vec<(String, Option<String>)>, Mistake> {
+    let text = text.trim();
+    let is_quoted = || words(text).is_ok_and(|words| words.len() == 1);
+    match text.split_once('=') {
+        Some((name, value))
+            if !name.is_empty() && !name.starts_with("--") && !name.contains(char::is_whitespace) && !is_quoted() =>
+        {
+            Ok(vec![(name.to_owned(), Some(value.to_owned()))])
+        }
+        _ => parameter_text(text),
+    }
 }
 
 /// `"epoch 0 pretrained"`: names and values in turn, a name at the end is a flag. `name=value` and `--name value` say what is
@@ -314,6 +328,14 @@ mod tests {
         ] {
             assert_eq!(parameters(&node(yaml)).unwrap(), expected, "{yaml}");
         }
+    }
+
+    #[test]
+    fn a_list_item_that_begins_as_a_pair_is_one_pair() {
+        let pair = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+        let yaml = "[note=hello world, \"say=it's two\", 'quoted=\"a  b\"', lr 0.1]";
+        let expected = [pair("note", "hello world"), pair("say", "it's two"), pair("quoted", "a  b"), pair("lr", "0.1")];
+        assert_eq!(parameters(&node(yaml)).unwrap(), expected);
     }
 
     #[test]

@@ -4,10 +4,8 @@ use serde_json::Value;
 
 use crate::api::Api;
 use crate::api::modelarts::training_job::{self, CreateRequest, Folder};
-use crate::commands::ma_job::spec::Spec;
+use crate::commands::ma_job::spec::{DATA_INPUT, Spec};
 
-/// Name of the input that `data-url` is.
-const DATA_INPUT: &str = "data_url";
 /// Flavor mode that is the service's default and needs no saying.
 const DEFAULT_POLICY: &str = "regular";
 
@@ -16,7 +14,11 @@ pub(super) fn build(spec: Spec) -> CreateRequest {
     let mut texts = spec.texts;
     let mut take = |key: &str| texts.remove(key).filter(|text| !text.is_empty());
     let mut inputs = spec.inputs.unwrap_or_default();
-    if let Some(url) = take("data-url") {
+    if let Some(mut url) = take("data-url") {
+        // It is a folder, whereas an input without a slash at the end may be an object.
+        if !url.ends_with('/') {
+            url.push('/');
+        }
         // The documented job files name the same folder as `data-url` and as an input `data_url`.
         if !inputs.iter().any(|input| input.name == DATA_INPUT) {
             inputs.insert(0, Folder { name: DATA_INPUT.to_owned(), url });
@@ -92,7 +94,7 @@ mod tests {
     #[test]
     fn the_data_folder_is_the_first_input_once() {
         let folder = |name: &str, url: &str| Folder { name: name.to_owned(), url: url.to_owned() };
-        let mut both = spec(&[("data-url", "obs://b/d/")]);
+        let mut both = spec(&[("data-url", "obs://b/d")]);
         both.inputs = Some(vec![folder("x", "obs://b/x/")]);
         assert_eq!(build(both.clone()).inputs, [folder("data_url", "obs://b/d/"), folder("x", "obs://b/x/")]);
         both.inputs = Some(vec![folder("data_url", "obs://b/other/")]);

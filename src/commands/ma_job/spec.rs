@@ -35,6 +35,9 @@ pub(super) const TEXTS: [&str; 17] = [
 /// The other keys.
 const OTHERS: [&str; 7] = ["train-instance-count", "output", "input", "env-variables", "parameters", "volumes", "quiet"];
 
+/// Name of the input that `data-url` is.
+pub(super) const DATA_INPUT: &str = "data_url";
+
 /// Values of `policy`.
 pub(super) const POLICIES: [&str; 4] = ["regular", "economic", "turbo", "auto"];
 
@@ -118,9 +121,14 @@ impl Spec {
         Ok(())
     }
 
-    /// What `later` says wins.
+    /// What `later` says wins. A later `data-url` replaces the input of that name, which says the same in other words.
     #[must_use]
     pub(super) fn merge(mut self, later: Self) -> Self {
+        if later.texts.contains_key("data-url")
+            && let Some(inputs) = &mut self.inputs
+        {
+            inputs.retain(|input| input.name != DATA_INPUT);
+        }
         self.texts.extend(later.texts);
         Self {
             texts: self.texts,
@@ -263,5 +271,17 @@ mod tests {
         assert_eq!(merged.parameters.unwrap(), [("z".to_owned(), Some("3".to_owned()))]);
         assert_eq!(merged.quiet, Some(true));
         assert_eq!(parse(""), Spec::default());
+    }
+
+    #[test]
+    fn a_later_data_url_replaces_the_input_of_that_name() {
+        let parse = |text| Spec::parse(text).map_err(|problem| problem.in_file(Path::new("x"))).unwrap();
+        let inputs = |spec: Spec| {
+            crate::commands::ma_job::request::build(spec).inputs.into_iter().map(|input| input.url).collect::<Vec<_>>()
+        };
+        let file = || parse("data-url: obs://b/old/\ninput: [x=obs://b/x/, data_url=obs://b/old/]\n");
+        assert_eq!(inputs(file().merge(parse("data-url: obs://b/new/\n"))), ["obs://b/new/", "obs://b/x/"]);
+        assert_eq!(inputs(file().merge(parse("name: n\n"))), ["obs://b/x/", "obs://b/old/"]);
+        assert_eq!(inputs(file().merge(parse("data-url: obs://b/new/\ninput: [data_url=obs://b/in/]\n"))), ["obs://b/in/"]);
     }
 }

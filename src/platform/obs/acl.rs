@@ -6,7 +6,6 @@ use s3s::dto::{
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
-use super::error::Failure;
 use super::index;
 use super::objects::check_version;
 use super::store::Store;
@@ -58,8 +57,7 @@ pub(super) fn put_object(store: &Store, request: S3Request<PutObjectAclInput>) -
         (None, Some(policy)) => canned_policy(policy.grants)?,
         (None, None) => return Err(S3ErrorCode::MissingSecurityHeader.into()),
     };
-    store.update(&input.bucket, &input.key, |object| {
-        let mut object = object.ok_or_else(|| Failure::from(S3ErrorCode::NoSuchKey))?;
+    store.update(&input.bucket, &input.key, |mut object| {
         object.detail.acl = acl;
         Ok(object)
     })?;

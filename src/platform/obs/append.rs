@@ -1,6 +1,6 @@
 //! `POST ?append&position=N`: a verb of OBS alone, so the framework has no name for it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
 use std::sync::Arc;
 
@@ -97,12 +97,9 @@ fn append(
     temp: &TempFile,
     digests: &Digests,
 ) -> Result<Object, Failure> {
-    let exists = match store.object(bucket, key) {
-        Ok(_) => true,
-        Err(Failure::Answer(answer)) if *answer.code() == S3ErrorCode::NoSuchKey => false,
-        Err(failure) => return Err(failure),
-    };
-    if !exists {
+    // Only the append itself waits for the bytes to be copied: the key's lock is taken for the row alone.
+    let _turn = store.appending(bucket, key);
+    let Some((before, file)) = store.open_for_append(bucket, key)? else {
         if position != 0 {
             return Err(wrong_position(0));
         }
@@ -110,24 +107,43 @@ fn append(
         let conditions = WriteConditions { if_none_match: Some(ETagCondition::Any), ..WriteConditions::default() };
         store.commit(bucket, key, temp, object.clone(), &conditions, |_| Ok(()))?;
         return Ok(object);
-    }
+    };
+    check(&before, position)?;
+    extend(file, &before, temp)?;
     store.update(bucket, key, |object| {
-        let object = object.ok_or_else(|| Failure::from(S3ErrorCode::NoSuchKey))?;
-        if object.detail.appends == 0 {
-            let message = "The object was not made by appending and cannot be appended to.";
-            return Err(custom("ObjectNotAppendable", StatusCode::CONFLICT, message).into());
+        check(&object, position)?;
+        if !is_same_file(&before, &object) {
+            return Err(Failure::answer(S3ErrorCode::OperationAborted, "The object was replaced meanwhile; try again."));
         }
-        if object.summary.size != position {
-            return Err(wrong_position(object.summary.size));
-        }
-        // Bytes behind the end that the row names are of an append that did not finish: they are overwritten.
-        let mut file = OpenOptions::new().write(true).open(store.files.absolute(&object.detail.path))?;
-        let end = u64::try_from(object.summary.size).unwrap_or_default();
-        file.set_len(end)?;
-        file.seek(SeekFrom::Start(end))?;
-        io::copy(&mut File::open(temp.path())?, &mut file)?;
         Ok(grown(object, digests))
     })
+}
+
+/// Whether the object may be appended to at the position.
+fn check(object: &Object, position: i64) -> Result<(), Failure> {
+    if object.detail.appends == 0 {
+        let message = "The object was not made by appending and cannot be appended to.";
+        return Err(custom("ObjectNotAppendable", StatusCode::CONFLICT, message).into());
+    }
+    if object.summary.size != position {
+        return Err(wrong_position(object.summary.size));
+    }
+    Ok(())
+}
+
+/// Writes behind the end that the row names. Bytes there are of an append that did not finish: they are overwritten.
+fn extend(mut file: File, object: &Object, temp: &TempFile) -> Result<(), Failure> {
+    let end = u64::try_from(object.summary.size).unwrap_or_default();
+    file.set_len(end)?;
+    file.seek(SeekFrom::Start(end))?;
+    io::copy(&mut File::open(temp.path())?, &mut file)?;
+    Ok(())
+}
+
+/// Whether the rows are of the same file; its access list may have changed.
+fn is_same_file(before: &Object, now: &Object) -> bool {
+    let place = |object: &Object| (object.detail.path.clone(), object.detail.file_time, object.detail.appends);
+    before.summary == now.summary && place(before) == place(now)
 }
 
 /// The row after one more append.
@@ -185,4 +201,100 @@ fn metadata(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
             Some((name.as_str().strip_prefix("x-amz-meta-")?.to_owned(), value.to_str().ok()?.to_owned()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::{Arc, mpsc};
+    use std::thread;
+    use std::time::Duration;
+
+    use md5::{Digest as _, Md5};
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use s3s::S3ErrorCode;
+
+    use super::{CRC64, Digests, Failure, Object, Store, Sums, WriteConditions, append};
+    use crate::platform::obs::index::Bucket;
+    use crate::platform::state::State;
+
+    fn bucket(name: &str) -> Bucket {
+        Bucket { name: name.to_owned(), created: 0, storage_class: String::new(), acl: String::new() }
+    }
+
+    fn digests(bytes: &[u8]) -> Digests {
+        Digests {
+            size: bytes.len() as u64,
+            md5: Md5::digest(bytes).into(),
+            crc64: crc_fast::checksum(CRC64, bytes),
+            sha256_hex: None,
+            sums: Sums::default(),
+        }
+    }
+
+    /// Begins an append of bytes that have not come yet, and runs `meanwhile` while it waits for them.
+    fn during_an_append(
+        meanwhile: impl FnOnce(&Store) + Send + 'static,
+    ) -> (Arc<Store>, tempfile::TempDir, Result<Object, Failure>) {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Arc::new(State::open(&folder.path().join("state")).unwrap());
+        let store = Arc::new(Store::open(folder.path(), state, "r").unwrap());
+        assert!(store.create_bucket(&bucket("first")).unwrap());
+        let temp = store.files.temp();
+        std::fs::write(temp.path(), "one").unwrap();
+        append(&store, "first", "log", 0, Object::default(), &temp, &digests(b"one")).unwrap();
+        let pipe = store.files.temp();
+        let path = pipe.path().to_owned();
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let appender = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || append(&store, "first", "log", 3, Object::default(), &pipe, &digests(b"two")))
+        };
+        // Opens when the other side does, in the midst of the append.
+        let mut end = File::options().write(true).open(path).unwrap();
+        let (done, waits) = mpsc::channel();
+        let other = Arc::clone(&store);
+        thread::spawn(move || {
+            meanwhile(&other);
+            let _ = done.send(());
+        });
+        waits.recv_timeout(Duration::from_secs(10)).expect("others wait for the append");
+        end.write_all(b"two").unwrap();
+        drop(end);
+        (store, folder, appender.join().unwrap())
+    }
+
+    #[test]
+    fn others_go_on_during_an_append() {
+        let (store, _folder, appended) = during_an_append(|store| {
+            assert!(store.create_bucket(&bucket("second")).unwrap());
+            assert_eq!(store.open_object("first", "log").unwrap().0.summary.size, 3);
+            store
+                .update("first", "log", |mut object| {
+                    object.detail.acl = "public-read".to_owned();
+                    Ok(object)
+                })
+                .unwrap();
+        });
+        let appended = appended.unwrap();
+        assert_eq!((appended.summary.size, appended.detail.acl.as_str()), (6, "public-read"));
+        assert_eq!(store.object("first", "log").unwrap(), appended);
+        assert_eq!(std::fs::read(store.files.absolute(&appended.detail.path)).unwrap(), b"onetwo");
+    }
+
+    #[test]
+    fn an_object_that_is_replaced_during_an_append_stays_as_it_is() {
+        let (store, _folder, appended) = during_an_append(|store| {
+            let temp = store.files.temp();
+            std::fs::write(temp.path(), "new").unwrap();
+            let mut object = Object::default();
+            object.summary.size = 3;
+            store.commit("first", "log", &temp, object, &WriteConditions::default(), |_| Ok(())).unwrap();
+        });
+        let Err(Failure::Answer(answer)) = appended else { panic!("the append is refused") };
+        assert_eq!(*answer.code(), S3ErrorCode::Custom("ObjectNotAppendable".into()));
+        let object = store.object("first", "log").unwrap();
+        assert_eq!(std::fs::read(store.files.absolute(&object.detail.path)).unwrap(), b"new");
+    }
 }

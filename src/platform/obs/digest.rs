@@ -166,7 +166,7 @@ pub(super) struct Digests {
     pub(super) size: u64,
     pub(super) md5: [u8; 16],
     pub(super) crc64: u64,
-    sha256_hex: Option<String>,
+    pub(super) sha256_hex: Option<String>,
     pub(super) sums: Sums,
 }
 

@@ -166,18 +166,22 @@ pub(super) fn delete_object(connection: &Connection, bucket: &str, key: &str) ->
     Ok(())
 }
 
+/// After all keys: UTF-8 has no byte 0xFF.
+pub(super) const END: &[u8] = &[0xFF];
+
+/// Both bounds stand alone, so that SQLite reads no further than the last row that is wanted.
+const SCAN: &str = "SELECT key, size, modified, etag, storage_class FROM obs_object
+    WHERE bucket = ?1 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT ?4";
+
 /// Objects with `from <= key < until` in order, at most `limit`. Keys that are not UTF-8 cannot be in the table.
 pub(super) fn scan(
     connection: &Connection,
     bucket: &str,
     from: &[u8],
-    until: Option<&[u8]>,
+    until: &[u8],
     limit: usize,
 ) -> Result<Vec<(String, Summary)>, Failure> {
-    let mut statement = connection.prepare_cached(
-        "SELECT key, size, modified, etag, storage_class FROM obs_object
-         WHERE bucket = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key LIMIT ?4",
-    )?;
+    let mut statement = connection.prepare_cached(SCAN)?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = statement.query_map(params![bucket, from, until, limit], |row| {
         let key: Vec<u8> = row.get(0)?;
@@ -213,4 +217,22 @@ pub(super) fn intents(connection: &Connection) -> Result<Vec<Intent>, Failure> {
         });
     }
     Ok(intents)
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Connection, params};
+
+    use super::{END, SCAN, SCHEMA};
+
+    #[test]
+    fn a_scan_is_bounded_on_both_sides() -> rusqlite::Result<()> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch(SCHEMA)?;
+        let plan: String = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {SCAN}"))?
+            .query_row(params!["bucket", b"a", END, 3], |row| row.get("detail"))?;
+        assert!(plan.contains("bucket=? AND key>? AND key<?"), "{plan}");
+        Ok(())
+    }
 }

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rusqlite::Connection;
 use s3s::dto::{
     CommonPrefix, ETag, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
     ObjectStorageClass,
@@ -18,6 +17,9 @@ use super::store::Store;
 
 /// Most entries of a page.
 const MOST_KEYS: i32 = 1000;
+
+/// Rows asked for first where a delimiter may make the scan leap; what lies behind a leap is read in vain.
+const FIRST_BATCH: usize = 4;
 
 /// What a page of a list shows.
 #[derive(Debug, Default, PartialEq)]
@@ -130,12 +132,17 @@ fn page(
     if most == 0 {
         return Ok(Page::default());
     }
-    store.state.read(|connection| Scan { connection, bucket, prefix, delimiter, most }.run(after))
+    store.state.read(|connection| {
+        let rows = |from: &[u8], until: &[u8], limit| index::scan(connection, bucket, from, until, limit);
+        Scan { rows: &rows, prefix, delimiter, most }.run(after)
+    })
 }
 
+/// Reads rows: from, until (exclusive), at most so many.
+type Rows<'a> = dyn Fn(&[u8], &[u8], usize) -> Result<Vec<(String, Summary)>, Failure> + 'a;
+
 struct Scan<'a> {
-    connection: &'a Connection,
-    bucket: &'a str,
+    rows: &'a Rows<'a>,
     prefix: &'a str,
     delimiter: Option<&'a str>,
     most: usize,
@@ -143,28 +150,31 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     fn run(&self, after: &str) -> Result<Page, Failure> {
-        let until = successor(self.prefix);
+        let until = successor(self.prefix).unwrap_or_else(|| index::END.to_vec());
+        let first_batch = if self.delimiter.is_some() { FIRST_BATCH } else { usize::MAX };
+        let mut batch = first_batch;
         let mut from = self.start(after);
         let mut page = Page::default();
         let mut last = String::new();
         loop {
-            let left = self.most - page.objects.len() - page.prefixes.len();
-            // One more tells whether the list goes on.
-            let rows = index::scan(self.connection, self.bucket, &from, until.as_deref(), left + 1)?;
-            let whole = rows.len() <= left;
+            // One more than there is room for tells whether the list goes on.
+            let limit = batch.min(self.most - page.objects.len() - page.prefixes.len() + 1);
+            let rows = (self.rows)(&from, &until, limit)?;
+            let is_end = rows.len() < limit;
             match self.take(rows, &mut page, &mut last) {
-                ControlFlow::Continue(()) if whole => return Ok(page),
+                ControlFlow::Continue(()) if is_end => return Ok(page),
                 ControlFlow::Continue(()) => {
+                    from = [last.as_bytes(), b"\0"].concat();
+                    batch = batch.saturating_mul(4);
+                }
+                ControlFlow::Break(None) => {
                     page.next = Some(last);
                     return Ok(page);
                 }
-                ControlFlow::Break(leap) => match leap {
-                    None => {
-                        page.next = Some(last);
-                        return Ok(page);
-                    }
-                    Some(next) => from = next,
-                },
+                ControlFlow::Break(Some(next)) => {
+                    from = next;
+                    batch = first_batch;
+                }
             }
         }
     }
@@ -196,7 +206,7 @@ impl Scan<'_> {
                     let leap = successor(common);
                     *last = common.to_owned();
                     page.prefixes.push(common.to_owned());
-                    return ControlFlow::Break(Some(leap.unwrap_or_else(|| vec![0xFF])));
+                    return ControlFlow::Break(Some(leap.unwrap_or_else(|| index::END.to_vec())));
                 }
             }
         }
@@ -240,5 +250,37 @@ impl Encoder {
 
     pub(super) fn text(&self, text: &str) -> String {
         if self.url { utf8_percent_encode(text, PLAIN).to_string() } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::{Scan, Summary};
+
+    #[test]
+    fn a_leap_reads_few_rows_in_vain() {
+        let keys: Vec<String> =
+            (0..100).flat_map(|folder| (0..1000).map(move |file| format!("{folder:02}/{file:03}"))).collect();
+        let read = Cell::new(0);
+        let rows = |from: &[u8], until: &[u8], limit: usize| {
+            let start = keys.partition_point(|key| key.as_bytes() < from);
+            let end = keys.partition_point(|key| key.as_bytes() < until).max(start).min(start + limit);
+            read.set(read.get() + end - start);
+            Ok(keys[start..end].iter().map(|key| (key.clone(), Summary::default())).collect())
+        };
+        let list = |prefix: &str, delimiter: Option<&str>, most: usize| {
+            read.set(0);
+            let page = Scan { rows: &rows, prefix, delimiter, most }.run("").unwrap();
+            (page.objects.len(), page.prefixes.len(), page.next, read.get())
+        };
+        let (objects, prefixes, next, read) = list("", Some("/"), 1000);
+        assert_eq!((objects, prefixes, next), (0, 100, None));
+        assert!(read <= 400, "{read} rows are read for 100 prefixes");
+        assert_eq!(list("", Some("/"), 3), (0, 3, Some("02/".to_owned()), 10));
+        assert_eq!(list("42/", Some("/"), 1000), (1000, 0, None, 1000));
+        assert_eq!(list("42/", Some("/"), 7), (7, 0, Some("42/006".to_owned()), 8));
+        assert_eq!(list("", None, 1000), (1000, 0, Some("00/999".to_owned()), 1001));
     }
 }

@@ -11,7 +11,7 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rusqlite::Transaction;
 use s3s::S3ErrorCode;
@@ -35,6 +35,8 @@ pub(super) struct Store {
     pub(super) state: Arc<State>,
     pub(super) region: String,
     keys: Vec<RwLock<()>>,
+    /// Held while bytes are appended, which may take long: readers and other writers of the key go on meanwhile.
+    appends: Vec<Mutex<()>>,
     /// Held for reading while something is put into a bucket, for writing while a bucket comes or goes.
     buckets: RwLock<()>,
     /// Uploads that are being completed or aborted at this moment.
@@ -70,6 +72,7 @@ impl Store {
             state,
             region: region.to_owned(),
             keys: (0..STRIPES).map(|_| RwLock::default()).collect(),
+            appends: (0..STRIPES).map(|_| Mutex::default()).collect(),
             buckets: RwLock::default(),
             ending: Mutex::default(),
         };
@@ -137,20 +140,19 @@ impl Store {
         })
     }
 
-    /// Replaces the row of an object whose bytes stay, under the key's lock: `change` gets the row, or nothing when there is
-    /// none, and returns the new one. It may write to the object's file.
+    /// Replaces the row of an object whose file stays, under the key's lock: `change` gets the row and returns the new one.
+    /// The bucket cannot go meanwhile: it is not empty.
     ///
     /// # Errors
-    /// `NoSuchBucket`, or what `change` returns.
+    /// `NoSuchBucket`, `NoSuchKey`, or what `change` returns.
     pub(super) fn update(
         &self,
         bucket: &str,
         key: &str,
-        change: impl FnOnce(Option<Object>) -> Result<Object, Failure>,
+        change: impl FnOnce(Object) -> Result<Object, Failure>,
     ) -> Result<Object, Failure> {
-        let _buckets = read(&self.buckets);
         let _key = write(self.key_lock(bucket, key));
-        let object = change(self.existing(bucket, key)?)?;
+        let object = change(self.object(bucket, key)?)?;
         self.state.write(|transaction| index::put_object(transaction, bucket, key, &object))?;
         Ok(object)
     }
@@ -188,6 +190,22 @@ impl Store {
         Ok((object, file))
     }
 
+    /// The right to append to a key, which one request has at a time. Waits; not for threads that serve others.
+    pub(super) fn appending(&self, bucket: &str, key: &str) -> MutexGuard<'_, ()> {
+        self.appends[stripe(bucket, key)].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The row of an object, if there is one, and its file, open for writing. A file of that name that comes later is another.
+    ///
+    /// # Errors
+    /// `NoSuchBucket`, or the file cannot be opened.
+    pub(super) fn open_for_append(&self, bucket: &str, key: &str) -> Result<Option<(Object, File)>, Failure> {
+        let _key = read(self.key_lock(bucket, key));
+        let Some(object) = self.existing(bucket, key)? else { return Ok(None) };
+        let file = File::options().write(true).open(self.files.absolute(&object.detail.path))?;
+        Ok(Some((object, file)))
+    }
+
     /// Takes a file whose time differs but whose bytes are right, as after the folder was copied, for what it is.
     fn accept(&self, bucket: &str, key: &str, object: &Object, file: &File) -> Result<(), Failure> {
         let metadata = file.metadata()?;
@@ -198,8 +216,7 @@ impl Store {
                 format!("The file {} was changed by another program; upload the object again.", object.detail.path),
             ));
         }
-        self.update(bucket, key, |row| {
-            let mut row = row.ok_or_else(|| Failure::from(S3ErrorCode::NoSuchKey))?;
+        self.update(bucket, key, |mut row| {
             if row == *object {
                 row.detail.file_time = file_time(&metadata);
             }
@@ -280,10 +297,14 @@ impl Store {
     }
 
     fn key_lock(&self, bucket: &str, key: &str) -> &RwLock<()> {
-        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((bucket, key));
-        let stripe = usize::try_from(hash % STRIPES as u64).expect("a remainder below 256 fits");
-        &self.keys[stripe]
+        &self.keys[stripe(bucket, key)]
     }
+}
+
+/// The locks of a key.
+fn stripe(bucket: &str, key: &str) -> usize {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((bucket, key));
+    usize::try_from(hash % STRIPES as u64).expect("a remainder below 256 fits")
 }
 
 /// Whether the file still is what the row says, as far as its size and time tell.
