@@ -141,12 +141,14 @@ struct Watcher<'a> {
     ends: BTreeMap<String, TaskEnd>,
     /// Since when the tasks are being ended.
     ending: Option<Instant>,
+    /// Since when what supervisors have left behind is being killed.
+    vanished: BTreeMap<String, Instant>,
 }
 
 impl<'a> Watcher<'a> {
     fn new(training: &'a Training, plan: &'a JobPlan) -> Self {
         let (spawned, told, ends) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { training, plan, spawned, told, ends, ending: None }
+        Self { training, plan, spawned, told, ends, ending: None, vanished: BTreeMap::new() }
     }
 
     /// Looks at all tasks again and again; returns how they ended, and whether their time was over.
@@ -203,16 +205,12 @@ impl<'a> Watcher<'a> {
                 self.press(&folder);
             }
             Ok(Observed::Vanished(status)) => {
-                // The program may have outlived its supervisor; nobody would know its end.
-                if let Some(process) = status.process {
-                    process.signal_group(Signal::KILL);
+                // Programs may have outlived their supervisor; nobody would know their end, and their slots become another's.
+                let since = *self.vanished.entry(id).or_insert_with(Instant::now);
+                if status.kill_programs(&folder) || since.elapsed() > PATIENCE {
+                    let reason = "its supervisor ended without recording a result; it was killed, or the machine was";
+                    self.end(task, -1, now(), reason.into());
                 }
-                self.end(
-                    task,
-                    -1,
-                    now(),
-                    "its supervisor ended without recording a result; it was killed, or the machine was".into(),
-                );
             }
             Ok(Observed::NotStarted) if self.ending.is_some() && !self.spawned.contains_key(&id) => {
                 self.end(task, -1, now(), "it was not started".into());
@@ -244,9 +242,7 @@ impl<'a> Watcher<'a> {
         if since.elapsed() < self.training.options().timing.grace + PATIENCE {
             status.supervisor.signal(Signal::TERM);
         } else {
-            if let Some(process) = status.process {
-                process.signal_group(Signal::KILL);
-            }
+            status.kill_programs(folder);
             status.supervisor.signal(Signal::KILL);
         }
     }
