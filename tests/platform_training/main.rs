@@ -515,3 +515,39 @@ async fn the_vendors_sdk_works_with_it() {
     assert!(text.contains("modelarts: ok"), "{text}");
     platform.shutdown().await;
 }
+
+/// Lets no job reach a phase, as if its write met a full disk, or lets it again.
+fn refuse_phase(folder: &Folder, phase: Option<&str>) {
+    let state = rusqlite::Connection::open(folder.path().join("platform/state.sqlite")).unwrap();
+    let change = match phase {
+        Some(phase) => format!(
+            "CREATE TRIGGER full BEFORE INSERT ON document
+             WHEN NEW.kind = 'training-job' AND json_extract(NEW.body, '$.status.phase') = '{phase}'
+             BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        ),
+        None => "DROP TRIGGER full".to_owned(),
+    };
+    state.execute_batch(&change).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_cannot_be_written_for_a_while_is_written_later() {
+    let Lab { bench, platform, folder } = lab(2).await;
+    for phase in ["Pending", "Running", "Completed"] {
+        refuse_phase(&folder, Some(phase));
+        let id = bench.submit(&command("late", "echo done", TWO)).await;
+        if phase == "Completed" {
+            bench.wait_log(&id, "worker-0", "done").await;
+            bench.wait_event(&id, "Exit code 0").await;
+        }
+        // Nothing shows whether it has been tried yet: time for the first try, and the test is right whenever it comes.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = if phase == "Pending" { "Creating" } else if phase == "Running" { "Pending" } else { "Running" };
+        assert_eq!(bench.show(&id).await["status"]["phase"], before);
+        refuse_phase(&folder, None);
+        bench.wait(&id, &["Completed"]).await;
+        let begun = bench.events(&id).await.iter().filter(|event| event.contains("is running")).count();
+        assert_eq!(begun, 1);
+    }
+    platform.shutdown().await;
+}
