@@ -242,6 +242,19 @@ async fn the_first_node_of_an_mpi_job_launches_all_ranks() {
     bench.wait(&id, &["Completed"]).await;
     assert!(bench.log(&id, "worker-0").await.ends_with("rank 1\nrank 2\n"));
     assert!(bench.log(&id, "worker-1").await.contains("the training log is in worker-0"));
+
+    // The platform ends between the end of the tasks and that of the job.
+    refuse_phase(&folder, Some("Completed"));
+    let id = bench.submit(&job("ranks", "code", engine, ONE, 2)).await;
+    bench.wait_event(&id, "[worker-1] Training stopped, Exit code 143.").await;
+    platform.shutdown().await;
+    refuse_phase(&folder, None);
+    let platform = start(&folder, 2).await;
+    let bench = Bench::new(access(&platform)).await;
+    bench.wait(&id, &["Completed"]).await;
+    let ends =
+        bench.events(&id).await.iter().filter(|event| event.contains("[worker-1]") && event.contains("Exit code")).count();
+    assert_eq!(ends, 1);
     platform.shutdown().await;
 }
 
@@ -542,7 +555,13 @@ async fn a_state_that_cannot_be_written_for_a_while_is_written_later() {
         }
         // Nothing shows whether it has been tried yet: time for the first try, and the test is right whenever it comes.
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let before = if phase == "Pending" { "Creating" } else if phase == "Running" { "Pending" } else { "Running" };
+        let before = if phase == "Pending" {
+            "Creating"
+        } else if phase == "Running" {
+            "Pending"
+        } else {
+            "Running"
+        };
         assert_eq!(bench.show(&id).await["status"]["phase"], before);
         refuse_phase(&folder, None);
         bench.wait(&id, &["Completed"]).await;

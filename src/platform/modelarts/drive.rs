@@ -68,7 +68,11 @@ async fn insist<T>(id: &str, change: impl Fn() -> Result<T, ApiError>) -> Result
     loop {
         match change() {
             Err(error) if error.is_temporary() => {
-                tracing::error!(job = id, error = &error as &dyn std::error::Error, "a training job's state cannot be used yet");
+                tracing::error!(
+                    job = id,
+                    error = &error as &dyn std::error::Error,
+                    "a training job's state cannot be used yet"
+                );
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(longest);
             }

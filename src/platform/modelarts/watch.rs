@@ -24,6 +24,9 @@ use crate::platform::runner::usage::now;
 /// How much longer than the grace a supervisor may take before it is killed with its task.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The task that leads the others of a job that is led.
+const LEADER: &str = "worker-0";
+
 /// How one task ended.
 #[derive(Clone, Debug)]
 struct TaskEnd {
@@ -44,11 +47,16 @@ pub(super) struct Ended {
     lost: Option<String>,
     /// The job was stopped because its time was over.
     over: bool,
+    /// The first worker's end is the job's, the others only stood by.
+    is_led: bool,
 }
 
 impl Ended {
-    /// The first task that failed of its own.
+    /// The first task that failed of its own; none when the one that leads the others did not.
     fn first_failed(&self) -> Option<&TaskEnd> {
+        if self.is_led && self.tasks.iter().any(|end| end.task == LEADER && end.exit_code == 0) {
+            return None;
+        }
         self.tasks.iter().filter(|end| end.exit_code != 0 && !end.ended_by_us).min_by_key(|end| end.at)
     }
 
@@ -112,7 +120,7 @@ pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop
         record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
     };
     let kept = keeper.outputs(Some(&tell)).await;
-    let mut ended = Ended { tasks, lost: None, over };
+    let mut ended = Ended { tasks, lost: None, over, is_led: plan.is_led() };
     if let Err(error) = kept {
         record::add(training.state(), &plan.id, &Event::error(format!("Training output upload failed: {error}.")));
         ended.lost = Some(error.to_string());
@@ -170,13 +178,15 @@ impl<'a> Watcher<'a> {
                 if !self.ends.contains_key(&task.id()) {
                     self.look(task);
                 }
+                // Before the next one is looked at: after a restart all may have ended, and the others were ended with it.
+                if self.plan.is_led() && self.ends.contains_key(LEADER) {
+                    self.ending.get_or_insert_with(Instant::now);
+                }
             }
             if self.ends.len() == tasks.len() {
                 return (tasks.iter().filter_map(|task| self.ends.remove(&task.id())).collect(), over);
             }
-            let failed = self.ends.values().any(|end| end.exit_code != 0);
-            let led = self.plan.is_led() && self.ends.contains_key("worker-0");
-            if failed || led {
+            if self.ends.values().any(|end| end.exit_code != 0) {
                 self.ending.get_or_insert_with(Instant::now);
             }
         }
@@ -289,7 +299,7 @@ fn supervisor(executable: &Path, folder: &Path) -> std::io::Result<Child> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ended, TaskEnd};
+    use super::{Ended, LEADER, TaskEnd};
 
     fn end(task: &str, exit_code: i32, ended_by_us: bool) -> TaskEnd {
         TaskEnd { task: task.into(), exit_code, message: String::new(), at: i64::from(200 - exit_code), ended_by_us }
@@ -304,6 +314,11 @@ mod tests {
         assert_eq!(found_later.culprit(), Some("worker-1"));
         let fine = Ended { tasks: vec![end("worker-0", 0, false), end("worker-1", 143, true)], ..Ended::default() };
         assert_eq!(fine.failure(), None);
+        let led =
+            Ended { tasks: vec![end("worker-0", 0, false), end("worker-1", 143, false)], is_led: true, ..Ended::default() };
+        assert_eq!((led.failure(), led.culprit()), (None, None));
+        let led_to_nothing = Ended { tasks: vec![end(LEADER, 1, false), end("worker-1", 143, true)], ..led };
+        assert_eq!(led_to_nothing.culprit(), Some(LEADER));
         let lost = Ended { lost: Some("no such bucket".into()), ..fine };
         assert_eq!(lost.failure().unwrap(), "outputs could not be uploaded: no such bucket");
     }
