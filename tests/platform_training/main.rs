@@ -493,6 +493,15 @@ async fn outputs_that_cannot_be_kept_fail_the_job() {
     let failed = bench.wait(&id, &["Failed"]).await;
     assert!(failed["status"]["running_records"][0]["end_reason"].as_str().unwrap().contains("outputs could not be uploaded"));
     assert_eq!(failed["status"]["task_statuses"][0]["exit_code"], 0);
+
+    // No folder any more, nothing but a link that leads nowhere: neither can be sent.
+    for script in ["rmdir ${1#*=}; echo model > ${1#*=}", "ln -s nowhere ${1#*=}/model"] {
+        let mut wanted = command("lost", &format!("f() {{ {script}; }}; f"), ONE);
+        wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/lab/kept/"}}}]);
+        let id = bench.submit(&wanted).await;
+        bench.wait(&id, &["Failed"]).await;
+        bench.wait_event(&id, "Training output upload failed").await;
+    }
     platform.shutdown().await;
 }
 

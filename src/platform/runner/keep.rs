@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -45,7 +46,7 @@ impl<'a> Keeper<'a> {
             let layout = Layout::new(self.jobs, self.plan, &task);
             let name = layout::log_name(&self.plan.id, &task.id());
             let own = layout.local(LOG_DIR);
-            let written = signature(&own).unwrap_or_default().into_iter().filter(|(_, (size, _))| *size > 0);
+            let written = signature(&own, Links::Skip).unwrap_or_default().into_iter().filter(|(_, (size, _))| *size > 0);
             let written = written.filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"));
             let mut files = vec![(layout.log().to_owned(), name)];
             files.extend(written.filter_map(|(path, _)| {
@@ -75,21 +76,23 @@ impl<'a> Keeper<'a> {
             let layout = Layout::new(self.jobs, self.plan, &task);
             for output in &self.plan.outputs {
                 let folder = layout.local(&output.local_dir);
-                let Ok(now) = signature(&folder) else { continue };
-                if now.is_empty() {
-                    continue;
-                }
+                let now = match signature(&folder, Links::Follow) {
+                    Ok(now) if now.is_empty() => continue,
+                    Err(_) if is_missing(&folder) => continue,
+                    // What is in the way of looking at it is in the way of sending it, which says what it is.
+                    now => now.ok(),
+                };
                 tell(&task, format!(" Training output(parameter name: {}) Uploading.", output.name));
                 let started = Instant::now();
                 let stored = match self.sent.get(&folder) {
-                    Some(sent) if *sent == now => Ok(()),
+                    Some(sent) if Some(sent) == now.as_ref() => Ok(()),
                     _ => self.transfer.store_directory(&folder, &output.remote.folder()).await,
                 };
                 if stored.is_ok() {
                     let seconds = started.elapsed().as_secs_f64();
                     let name = &output.name;
                     tell(&task, format!("[time used: {seconds:.3}s] Upload training output(parameter name: {name}) finished"));
-                    self.sent.insert(folder, now);
+                    self.sent.extend(now.map(|now| (folder, now)));
                 }
                 first = first.and(stored);
             }
@@ -119,18 +122,35 @@ fn file_signature(path: &Path) -> io::Result<Signature> {
     Ok(Signature::from([(path.to_owned(), (data.len(), changed))]))
 }
 
-/// All files below a folder; links are not followed.
-fn signature(folder: &Path) -> io::Result<Signature> {
+/// Whether nothing has that name, not even a link that leads nowhere.
+fn is_missing(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// What becomes of links to folders; links to files are always followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Links {
+    /// Looked into, as a copy does; a link back to a folder that it is in is not.
+    Follow,
+    /// Left alone.
+    Skip,
+}
+
+/// All files below a folder, and everything that cannot be sent, with size and time 0.
+fn signature(folder: &Path, links: Links) -> io::Result<Signature> {
+    let identity = |path: &Path| fs::metadata(path).map(|data| (data.dev(), data.ino()));
     let mut found = Signature::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
+    let mut folders = vec![(folder.to_owned(), vec![identity(folder)?])];
+    while let Some((folder, ancestors)) = folders.pop() {
         for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            if kind.is_dir() {
-                folders.push(entry.path());
-            } else if let Ok(one) = file_signature(&entry.path()) {
-                found.extend(one);
+            let path = entry?.path();
+            let is_folder = if links == Links::Follow { path.is_dir() } else { path.is_dir() && !path.is_symlink() };
+            let inner = if is_folder { Some(identity(&path)?) } else { None };
+            match inner {
+                Some(inner) if !ancestors.contains(&inner) => {
+                    folders.push((path, ancestors.iter().copied().chain([inner]).collect()));
+                }
+                _ => found.extend(file_signature(&path).unwrap_or_else(|_| Signature::from([(path, (0, 0))]))),
             }
         }
     }
@@ -139,17 +159,38 @@ fn signature(folder: &Path) -> io::Result<Signature> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fs, signature};
+    use std::os::unix::fs::symlink;
+
+    use super::{Links, fs, is_missing, signature};
 
     #[test]
     fn a_changed_file_changes_the_signature() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("d")).unwrap();
         fs::write(folder.path().join("d/a"), "1").unwrap();
-        let before = signature(folder.path()).unwrap();
-        assert_eq!((before.len(), signature(folder.path()).unwrap() == before), (1, true));
+        let before = signature(folder.path(), Links::Skip).unwrap();
+        assert_eq!((before.len(), signature(folder.path(), Links::Skip).unwrap() == before), (1, true));
         fs::write(folder.path().join("d/a"), "12").unwrap();
-        assert_ne!(signature(folder.path()).unwrap(), before);
-        assert!(signature(&folder.path().join("none")).is_err());
+        assert_ne!(signature(folder.path(), Links::Skip).unwrap(), before);
+        assert!(signature(&folder.path().join("none"), Links::Skip).is_err());
+        assert!(is_missing(&folder.path().join("none")) && !is_missing(folder.path()));
+    }
+
+    #[test]
+    fn a_changed_file_behind_a_link_changes_the_signature() {
+        let folder = tempfile::tempdir().unwrap();
+        let (output, elsewhere) = (folder.path().join("output"), folder.path().join("elsewhere"));
+        for path in [&output, &elsewhere] {
+            fs::create_dir(path).unwrap();
+        }
+        fs::write(elsewhere.join("a"), "1").unwrap();
+        symlink(&elsewhere, output.join("link")).unwrap();
+        symlink(&output, elsewhere.join("back")).unwrap();
+        symlink("nowhere", output.join("broken")).unwrap();
+        let before = signature(&output, Links::Follow).unwrap();
+        let names: Vec<_> = before.keys().map(|path| path.strip_prefix(&output).unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["broken", "link/a", "link/back"]);
+        fs::write(elsewhere.join("a"), "12").unwrap();
+        assert_ne!(signature(&output, Links::Follow).unwrap(), before);
     }
 }
