@@ -200,15 +200,6 @@ impl Bench {
         reply["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until the job has an event with a text in it.
-    pub(crate) async fn wait_event(&self, id: &str, text: &str) {
-        let started = Instant::now();
-        while !self.events(id).await.iter().any(|event| event.contains(text)) {
-            assert!(started.elapsed() < DEADLINE, "{text:?} is waited for");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
     /// Puts files below `obs://lab/PREFIX/`.
     pub(crate) async fn put(&self, prefix: &str, files: &[(&str, &str)]) {
         let folder = tempfile::tempdir().unwrap();

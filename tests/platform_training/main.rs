@@ -246,7 +246,7 @@ async fn the_first_node_of_an_mpi_job_launches_all_ranks() {
     // The platform ends between the end of the tasks and that of the job.
     refuse_phase(&folder, Some("Completed"));
     let id = bench.submit(&job("ranks", "code", engine, ONE, 2)).await;
-    bench.wait_event(&id, "[worker-1] Training stopped, Exit code 143.").await;
+    wait_event(&bench, &id, "[worker-1] Training stopped, Exit code 143.").await;
     platform.shutdown().await;
     refuse_phase(&folder, None);
     let platform = start(&folder, 2).await;
@@ -500,7 +500,7 @@ async fn outputs_that_cannot_be_kept_fail_the_job() {
         wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/lab/kept/"}}}]);
         let id = bench.submit(&wanted).await;
         bench.wait(&id, &["Failed"]).await;
-        bench.wait_event(&id, "Training output upload failed").await;
+        wait_event(&bench, &id, "Training output upload failed").await;
     }
     platform.shutdown().await;
 }
@@ -538,6 +538,15 @@ async fn the_vendors_sdk_works_with_it() {
     platform.shutdown().await;
 }
 
+/// Waits until the job has an event with a text in it.
+async fn wait_event(bench: &Bench, id: &str, text: &str) {
+    let started = std::time::Instant::now();
+    while !bench.events(id).await.iter().any(|event| event.contains(text)) {
+        assert!(started.elapsed() < bench::DEADLINE, "{text:?} is waited for");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Lets no job reach a phase, as if its write met a full disk, or lets it again.
 fn refuse_phase(folder: &Folder, phase: Option<&str>) {
     let state = rusqlite::Connection::open(folder.path().join("platform/state.sqlite")).unwrap();
@@ -560,7 +569,7 @@ async fn a_state_that_cannot_be_written_for_a_while_is_written_later() {
         let id = bench.submit(&command("late", "echo done", TWO)).await;
         if phase == "Completed" {
             bench.wait_log(&id, "worker-0", "done").await;
-            bench.wait_event(&id, "Exit code 0").await;
+            wait_event(&bench, &id, "Exit code 0").await;
         }
         // Nothing shows whether it has been tried yet: time for the first try, and the test is right whenever it comes.
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -577,5 +586,27 @@ async fn a_state_that_cannot_be_written_for_a_while_is_written_later() {
         let begun = bench.events(&id).await.iter().filter(|event| event.contains("is running")).count();
         assert_eq!(begun, 1);
     }
+    platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_needs_more_slots_than_there_are_now_does_not_block_the_others() {
+    let Lab { bench, platform, folder } = lab(4).await;
+    let busy = bench.submit(&command("busy", "echo busy; sleep 600", TWO)).await;
+    let mut wanted = command("large", "true", ONE);
+    wanted["spec"]["resource"]["node_count"] = json!(3);
+    wanted["algorithm"]["engine"] = json!({"engine_id": LOCAL});
+    let large = bench.submit(&wanted).await;
+    bench.wait_log(&busy, "worker-0", "busy").await;
+    bench.wait(&large, &["Pending"]).await;
+    platform.shutdown().await;
+    let platform = start(&folder, 2).await;
+    let bench = Bench::new(access(&platform)).await;
+    let end = bench.wait(&large, &["Abnormal"]).await;
+    let message = end["status"]["task_statuses"][0]["message"].as_str().unwrap();
+    assert!(message.contains("needs 3 slots") && message.contains("with 2"), "{message}");
+    bench.stop(&busy).await;
+    let small = bench.submit(&command("small", "true", ONE)).await;
+    bench.wait(&small, &["Completed"]).await;
     platform.shutdown().await;
 }

@@ -12,6 +12,7 @@ use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::plan::slots_of;
 use crate::platform::modelarts::record::{self, Event, Phase};
 use crate::platform::modelarts::{Active, Training, drive};
+use crate::platform::runner::Error;
 use crate::platform::runner::usage::now;
 
 /// Pause before something that has failed is tried again.
@@ -58,7 +59,14 @@ fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
         if taken {
             continue;
         }
-        if training.slots_taken() + slots_of(&job, slots) > slots {
+        let wanted = slots_of(&job, slots);
+        if wanted > slots {
+            // It was accepted when there were more, and would keep all others waiting for ever.
+            let reason = format!("it needs {wanted} slots and the platform was started again with {slots}");
+            drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
+            continue;
+        }
+        if training.slots_taken() + wanted > slots {
             break;
         }
         start(training, &job)?;
