@@ -610,3 +610,20 @@ async fn a_job_that_needs_more_slots_than_there_are_now_does_not_block_the_other
     bench.wait(&small, &["Completed"]).await;
     platform.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_an_upload_that_is_given_up_stays_at_the_store() {
+    let Lab { bench, platform, folder } = lab(2).await;
+    let uploads = folder.path().join("platform/obs/.uploads");
+    // Ends when the first parts of its output are there, in the middle of the upload.
+    let wait = format!("until [ -n \"$(ls -A {})\" ]; do sleep 0.01; done", uploads.display());
+    let mut wanted = command("large", &format!("f() {{ truncate -s 160M ${{1#*=}}/model; {wait}; }}; f"), ONE);
+    wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/lab/large/"}}}]);
+    let id = bench.submit(&wanted).await;
+    bench.wait(&id, &["Completed"]).await;
+    let state = rusqlite::Connection::open(folder.path().join("platform/state.sqlite")).unwrap();
+    let left: i64 = state.query_row("SELECT count(*) FROM obs_upload", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    assert_eq!(std::fs::metadata(folder.path().join("platform/obs/lab/large/model")).unwrap().len(), 160 << 20);
+    platform.shutdown().await;
+}

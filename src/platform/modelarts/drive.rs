@@ -1,13 +1,13 @@
 //! Taking one job through its phases: preparation, its tasks, the end.
 //!
-//! A driver may be dropped at any point where it waits (the platform ends) or never come back (it is killed): what it has done is
+//! A driver may leave at any point where it waits (the platform ends) or never come back (it is killed): what it has done is
 //! in the state file and in the tasks' folders, and the next driver goes on from there.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::platform::modelarts::error::ApiError;
@@ -25,19 +25,29 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// Drives a job to its end, or until the platform ends.
 pub(super) async fn drive(training: &Arc<Training>, id: &str, stop: &CancellationToken) {
-    let outcome = tokio::select! {
-        outcome = run(training, id, stop) => outcome,
-        () = training.ending.cancelled() => return,
-    };
-    if let Err(error) = outcome {
+    if let Err(error) = run(training, id, stop).await {
         tracing::error!(job = id, error = &error as &dyn std::error::Error, "a training job cannot be driven");
     }
 }
 
 async fn run(training: &Arc<Training>, id: &str, stop: &CancellationToken) -> Result<(), ApiError> {
+    let ending = &training.ending;
+    let Some(running) = ending.run_until_cancelled(get_running(training, id, stop)).await else { return Ok(()) };
+    let Some((job, plan)) = running? else { return Ok(()) };
+    let Some(ended) = watch::watch(training, &plan, &job, stop).await else { return Ok(()) };
+    ending.run_until_cancelled(insist(id, || conclude(training, &plan, &ended))).await.unwrap_or(Ok(()))
+}
+
+/// Takes the job to the point where its tasks may run; `None` when it has come to its end before.
+async fn get_running(
+    training: &Arc<Training>,
+    id: &str,
+    stop: &CancellationToken,
+) -> Result<Option<(Value, JobPlan)>, ApiError> {
     let job = insist(id, || record::get(training.state(), id)).await?;
     let phase = Phase::of(&job);
-    let never_started = |reason: Option<runner::Error>| insist(id, move || never_started(training, id, reason.as_ref()));
+    let never_started =
+        async |reason: Option<runner::Error>| insist(id, || never_started(training, id, reason.as_ref())).await.map(|()| None);
     let plan = match plan::plan(&job) {
         Ok(plan) => plan,
         Err(error) => return never_started(Some(error)).await,
@@ -57,8 +67,7 @@ async fn run(training: &Arc<Training>, id: &str, stop: &CancellationToken) -> Re
     } else if !has_started {
         return never_started(None).await;
     }
-    let ended = watch::watch(training, &plan, &job, stop).await;
-    insist(id, || conclude(training, &plan, &ended)).await
+    Ok(Some((job, plan)))
 }
 
 /// Reads or changes the state, again and again while that fails, as on a full disk: a job whose end is not on record would seem

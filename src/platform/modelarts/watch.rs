@@ -12,9 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::platform::modelarts::Training;
 use crate::platform::modelarts::record::{self, Event};
 use crate::platform::modelarts::schedule;
+use crate::platform::modelarts::{Timing, Training};
 use crate::platform::runner::keep::Keeper;
 use crate::platform::runner::layout::task_folder;
 use crate::platform::runner::plan::{JobPlan, Task};
@@ -90,45 +90,55 @@ impl Ended {
     }
 }
 
-/// Watches until all tasks have ended and everything they wrote is kept.
-pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop: &CancellationToken) -> Ended {
-    let mut keeper = Keeper::new(plan, training.jobs(), &training.transfer);
-    let timing = training.options().timing;
+/// Watches until all tasks have ended and everything they wrote is kept; `None` when the platform ends before. It is not to be
+/// dropped, but told by the platform's end.
+pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop: &CancellationToken) -> Option<Ended> {
+    let quit = training.ending.child_token();
+    let mut keeper = Keeper::new(plan, training.jobs(), &training.transfer, quit.clone());
     let mut watcher = Watcher::new(training, plan);
     let auto_stop = auto_stop(training, plan, job);
-    let (tasks, over) = {
-        let keeping = async {
-            let (mut logs, mut outputs) = (interval(timing.logs), interval(timing.outputs));
-            for ticks in [&mut logs, &mut outputs] {
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                ticks.tick().await;
-            }
-            loop {
-                // What fails now is tried again, and told of when the last try fails.
-                tokio::select! {
-                    _ = logs.tick() => drop(keeper.logs().await),
-                    _ = outputs.tick() => drop(keeper.outputs(None).await),
-                }
-            }
-        };
-        tokio::select! {
-            ended = watcher.run(stop, auto_stop) => ended,
-            () = keeping => (Vec::new(), false),
-        }
+    let watching = async {
+        let ended = training.ending.run_until_cancelled(watcher.run(stop, auto_stop)).await;
+        quit.cancel();
+        ended
     };
+    // Both to their ends: what is being sent is taken back at the store before it is sent anew.
+    let (ended, ()) = tokio::join!(watching, keep_on(&mut keeper, training.options().timing, &quit));
+    let (tasks, over) = ended?;
+    keeper.heed(training.ending.clone());
     let tell = |task: &Task, message: String| {
         record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
     };
-    let kept = keeper.outputs(Some(&tell)).await;
+    let (outputs, logs) = (keeper.outputs(Some(&tell)).await, keeper.logs().await);
+    if training.ending.is_cancelled() {
+        return None;
+    }
     let mut ended = Ended { tasks, lost: None, over, is_led: plan.is_led() };
-    if let Err(error) = kept {
+    if let Err(error) = outputs {
         record::add(training.state(), &plan.id, &Event::error(format!("Training output upload failed: {error}.")));
         ended.lost = Some(error.to_string());
     }
-    if let Err(error) = keeper.logs().await {
+    if let Err(error) = logs {
         record::add(training.state(), &plan.id, &Event::warning(format!("Training log upload failed: {error}.")));
     }
-    ended
+    Some(ended)
+}
+
+/// Keeps logs and outputs from time to time.
+async fn keep_on(keeper: &mut Keeper<'_>, timing: Timing, quit: &CancellationToken) {
+    let (mut logs, mut outputs) = (interval(timing.logs), interval(timing.outputs));
+    for ticks in [&mut logs, &mut outputs] {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+    }
+    loop {
+        // What fails now is tried again, and told of when the last try fails.
+        tokio::select! {
+            () = quit.cancelled() => return,
+            _ = logs.tick() => drop(keeper.logs().await),
+            _ = outputs.tick() => drop(keeper.outputs(None).await),
+        }
+    }
 }
 
 /// When the job is to be stopped by itself; far away without such a wish.

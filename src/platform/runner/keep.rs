@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, UNIX_EPOCH};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::platform::runner::Error;
 use crate::platform::runner::layout::{self, LOG_DIR, Layout};
 use crate::platform::runner::plan::{JobPlan, ObsPlace, Task};
@@ -26,12 +28,20 @@ pub struct Keeper<'a> {
     transfer: &'a Transfer,
     /// What was last sent of each folder or file, so that nothing is sent twice.
     sent: BTreeMap<PathBuf, Signature>,
+    /// Ends what is being sent.
+    cancel: CancellationToken,
 }
 
 impl<'a> Keeper<'a> {
-    /// A keeper that has sent nothing yet.
-    pub fn new(plan: &'a JobPlan, jobs: &'a Path, transfer: &'a Transfer) -> Self {
-        Self { plan, jobs, transfer, sent: BTreeMap::new() }
+    /// A keeper that has sent nothing yet, and gives up when `cancel` says so. It must not be dropped while it sends: what it has
+    /// begun would stay at the store.
+    pub fn new(plan: &'a JobPlan, jobs: &'a Path, transfer: &'a Transfer, cancel: CancellationToken) -> Self {
+        Self { plan, jobs, transfer, sent: BTreeMap::new(), cancel }
+    }
+
+    /// From now on another token tells it to give up.
+    pub fn heed(&mut self, cancel: CancellationToken) {
+        self.cancel = cancel;
     }
 
     /// Sends the tasks' logs and the programs' own `*.log` files, as far as they have changed. Does nothing for a job without a
@@ -86,7 +96,7 @@ impl<'a> Keeper<'a> {
                 let started = Instant::now();
                 let stored = match self.sent.get(&folder) {
                     Some(sent) if Some(sent) == now.as_ref() => Ok(()),
-                    _ => self.transfer.store_directory(&folder, &output.remote.folder()).await,
+                    _ => self.transfer.store_directory(&folder, &output.remote.folder(), &self.cancel).await,
                 };
                 if stored.is_ok() {
                     let seconds = started.elapsed().as_secs_f64();
@@ -108,7 +118,7 @@ impl<'a> Keeper<'a> {
         }
         let snapshot = layout.folder().join("log.snapshot");
         fs::copy(path, &snapshot).map_err(Error::local("cannot copy", path))?;
-        let stored = self.transfer.store_file(&snapshot, to).await;
+        let stored = self.transfer.store_file(&snapshot, to, &self.cancel).await;
         if stored.is_ok() {
             self.sent.insert(path.to_owned(), now);
         }
