@@ -155,7 +155,8 @@ async fn a_job_runs_from_code_and_data_to_output_and_logs() {
 }
 
 const RENDEZVOUS: &str = r#"
-import argparse, os, socket, sys
+import argparse, os, pathlib, socket, sys
+pathlib.Path(os.environ["MA_LOG_DIR"], "own.log").write_text(os.environ["VC_TASK_INDEX"])
 parser = argparse.ArgumentParser()
 for name in ("init_method", "rank", "world_size", "fail"):
     parser.add_argument("--" + name)
@@ -187,10 +188,13 @@ async fn nodes_reach_each_other_and_one_that_fails_ends_the_job() {
     let Lab { bench, platform, folder: _folder } = lab(2).await;
     bench.put("code", &[("main.py", RENDEZVOUS)]).await;
     let mut wanted = job("pair", "code", PYTORCH, ONE, 2);
+    wanted["spec"]["log_export_path"] = json!({"obs_url": "/lab/logs/"});
     let id = bench.submit(&wanted).await;
     let done = bench.wait(&id, &["Completed"]).await;
     assert_eq!(done["status"]["tasks"], json!(["worker-0", "worker-1"]));
     assert!(bench.log(&id, "worker-0").await.contains("rank 0 heard hello from 127.0.0.2"));
+    let logs = bench.stored("logs").await;
+    assert_eq!((logs["worker-0/own.log"].as_str(), logs["worker-1/own.log"].as_str(), logs.len()), ("0", "1", 4));
 
     wanted["algorithm"]["parameters"] = json!([{"name": "fail", "value": "3"}]);
     let id = bench.submit(&wanted).await;

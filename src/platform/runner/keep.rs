@@ -44,23 +44,25 @@ impl<'a> Keeper<'a> {
         self.cancel = cancel;
     }
 
-    /// Sends the tasks' logs and the programs' own `*.log` files, as far as they have changed. Does nothing for a job without a
-    /// place for logs.
+    /// Sends the tasks' logs and the programs' own `*.log` files, as far as they have changed. With several tasks the own files
+    /// of each go to a folder that is named like the task. Does nothing for a job without a place for logs.
     ///
     /// # Errors
     /// The first file that could not be sent; the others were tried all the same.
     pub async fn logs(&mut self) -> Result<(), Error> {
         let Some(place) = self.plan.log.clone() else { return Ok(()) };
         let mut first = Ok(());
-        for task in self.plan.tasks() {
-            let layout = Layout::new(self.jobs, self.plan, &task);
+        let tasks = self.plan.tasks();
+        for task in &tasks {
+            let layout = Layout::new(self.jobs, self.plan, task);
+            let folder = if tasks.len() > 1 { format!("{}/", task.id()) } else { String::new() };
             let name = layout::log_name(&self.plan.id, &task.id());
             let own = layout.local(LOG_DIR);
             let written = signature(&own, Links::Skip).unwrap_or_default().into_iter().filter(|(_, (size, _))| *size > 0);
             let written = written.filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"));
             let mut files = vec![(layout.log().to_owned(), name)];
             files.extend(written.filter_map(|(path, _)| {
-                let relative = path.strip_prefix(&own).ok()?.to_str()?.to_owned();
+                let relative = format!("{folder}{}", path.strip_prefix(&own).ok()?.to_str()?);
                 Some((path, relative))
             }));
             for (path, relative) in files {
@@ -116,14 +118,25 @@ impl<'a> Keeper<'a> {
         if self.sent.get(path) == Some(&now) {
             return Ok(());
         }
-        let snapshot = layout.folder().join("log.snapshot");
-        fs::copy(path, &snapshot).map_err(Error::local("cannot copy", path))?;
-        let stored = self.transfer.store_file(&snapshot, to, &self.cancel).await;
+        let copy = layout.folder().join("log.snapshot");
+        snapshot(path, &copy).await.map_err(Error::local("cannot copy", path))?;
+        let stored = self.transfer.store_file(&copy, to, &self.cancel).await;
         if stored.is_ok() {
             self.sent.insert(path.to_owned(), now);
         }
         stored
     }
+}
+
+/// Copies a file that may be large, off the threads that serve requests. The copy is always a new file: one that is there
+/// may be of another log and have its mode, read-only perhaps.
+async fn snapshot(from: &Path, to: &Path) -> io::Result<()> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let copy = move || match fs::remove_file(&to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => fs::copy(&from, &to),
+    };
+    tokio::task::spawn_blocking(copy).await.map_err(io::Error::other)?.map(drop)
 }
 
 fn file_signature(path: &Path) -> io::Result<Signature> {
@@ -171,7 +184,7 @@ fn signature(folder: &Path, links: Links) -> io::Result<Signature> {
 mod tests {
     use std::os::unix::fs::symlink;
 
-    use super::{Links, fs, is_missing, signature};
+    use super::{Links, fs, is_missing, signature, snapshot};
 
     #[test]
     fn a_changed_file_changes_the_signature() {
@@ -184,6 +197,17 @@ mod tests {
         assert_ne!(signature(folder.path(), Links::Skip).unwrap(), before);
         assert!(signature(&folder.path().join("none"), Links::Skip).is_err());
         assert!(is_missing(&folder.path().join("none")) && !is_missing(folder.path()));
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_a_file_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second, copy) = (folder.path().join("first"), folder.path().join("second"), folder.path().join("copy"));
+        fs::write(&first, "1").unwrap();
+        fs::write(&second, "2").unwrap();
+        fs::hard_link(&first, &copy).unwrap();
+        snapshot(&second, &copy).await.unwrap();
+        assert_eq!((fs::read(&first).unwrap(), fs::read(&copy).unwrap()), (b"1".to_vec(), b"2".to_vec()));
     }
 
     #[test]
