@@ -155,7 +155,9 @@ async fn tasks_that_vanish_fail_and_stops_that_were_under_way_are_finished() {
     let status = program.start();
     let bench = Bench::new(access(&status)).await;
     let never = program.folder.path().join("never");
-    let vanishing = bench.submit(&command("vanishing", &until(&never, 0), TWO)).await;
+    // A child of it has left its group and session.
+    let leaving = format!("setsid sleep 600 & echo away $!; {}", until(&never, 0));
+    let vanishing = bench.submit(&command("vanishing", &leaving, TWO)).await;
     // Does not listen to SIGTERM, so the stop takes its whole grace.
     let stubborn = format!("trap '' TERM; {}", until(&never, 0));
     let stopping = bench.submit(&command("stopping", &stubborn, TWO)).await;
@@ -164,15 +166,47 @@ async fn tasks_that_vanish_fail_and_stops_that_were_under_way_are_finished() {
     assert_eq!(bench.stop(&stopping).await.body["status"]["phase"], "Terminating");
     program.kill(&status);
     let file = program.data_dir().join("jobs").join(&vanishing).join("worker-0/status.json");
-    let task: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let mut task: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let supervisor = i32::try_from(task["supervisor"]["pid"].as_i64().unwrap()).unwrap();
     kill_process(Pid::from_raw(supervisor).unwrap(), Signal::KILL).unwrap();
+    // As if it had been killed before it could record what it had started.
+    task["process"] = Value::Null;
+    std::fs::write(&file, task.to_string()).unwrap();
 
     let bench = Bench::new(access(&program.start())).await;
     let failed = bench.wait(&vanishing, &["Failed"]).await;
     let message = failed["status"]["task_statuses"][0]["message"].as_str().unwrap();
     assert!(message.contains("supervisor ended without recording a result"), "{message}");
-    assert!(!is_alive(begun(&vanishing_log)), "nothing of a failed job runs on");
+    let away = vanishing_log.lines().find_map(|line| line.strip_prefix("away ")).unwrap();
+    assert!(!is_alive(begun(&vanishing_log)) && !is_alive(away), "nothing of a failed job runs on");
     bench.wait(&stopping, &["Terminated"]).await;
     assert!(!is_alive(begun(&stopping_log)));
+}
+
+#[test]
+fn a_supervisor_that_cannot_record_what_it_started_ends_it() {
+    let folder = Folder::new();
+    let task = folder.path().join("platform/jobs/job/worker-0");
+    // In the way of every status after the first.
+    std::fs::create_dir_all(task.join("status.new")).unwrap();
+    let spec = json!({
+        "task": "worker-0",
+        "folder": task,
+        "log": task.join("log"),
+        "steps": [{"stage": "training", "argv": ["/bin/sleep", "60"]}],
+        "working_directory": task,
+        "environment": {"OF": folder.path()},
+        "grace": 100,
+        "sample_period": 100,
+        "cores": 1,
+        "memory": 1 << 20,
+    });
+    std::fs::write(task.join("spec.json"), spec.to_string()).unwrap();
+    let run = Command::new(env!("CARGO_BIN_EXE_ma-cli")).args(["platform", "run-task"]).arg(task.join("spec.json")).status();
+    assert_eq!(run.unwrap().code(), Some(1));
+    let mark = format!("OF={}", folder.path().display());
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        assert!(!String::from_utf8_lossy(&environment).contains(&mark), "{} runs on", entry.path().display());
+    }
 }

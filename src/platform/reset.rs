@@ -9,11 +9,13 @@ use rustix::process::Signal;
 use super::error::Error;
 use super::files;
 use super::instance::Lock;
-use super::runner::process::ProcessId;
 use super::runner::spec::{STATUS_FILE, TaskStatus, read_json};
 
 /// How long tasks may take to end: longer than the ten seconds that their supervisors give them before they kill.
 const TASKS_END_WITHIN: Duration = Duration::from_secs(20);
+
+/// How long killed ones are waited for; those that hang in the kernel are left to it.
+const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Pause between two looks at them.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -75,28 +77,38 @@ impl Reset {
     }
 }
 
-/// Tells the supervisors of running tasks to end them, and waits for it; those that do not end are killed.
+/// Tells the supervisors of running tasks to end them, and waits for it; those that do not end are killed, and the programs of
+/// those that are gone.
 fn end_tasks(jobs: &Path) {
-    let mut supervisors: Vec<ProcessId> = folders(jobs)
-        .flat_map(|job| folders(&job))
-        .filter_map(|task| read_json::<TaskStatus>(&task.join(STATUS_FILE)).ok()?)
-        .filter(|status| status.finish.is_none())
-        .map(|status| status.supervisor)
-        .collect();
-    for supervisor in &supervisors {
-        supervisor.signal(Signal::TERM);
+    let mut tasks: Vec<PathBuf> = folders(jobs).flat_map(|job| folders(&job)).collect();
+    for status in tasks.iter().filter_map(|task| unfinished(task)) {
+        status.supervisor.signal(Signal::TERM);
     }
     let deadline = Instant::now() + TASKS_END_WITHIN;
     loop {
-        supervisors.retain(|supervisor| supervisor.is_alive());
-        if supervisors.is_empty() || Instant::now() >= deadline {
-            break;
+        let late = Instant::now() >= deadline;
+        tasks.retain(|task| !has_ended(task, late));
+        if tasks.is_empty() || Instant::now() >= deadline + KILLED_WITHIN {
+            return;
         }
         std::thread::sleep(LOOK_EVERY);
     }
-    for supervisor in &supervisors {
-        supervisor.signal(Signal::KILL);
+}
+
+/// Whether nothing of a task runs any more; what runs without a supervisor is killed, everything when it is late.
+fn has_ended(task: &Path, late: bool) -> bool {
+    let Some(status) = unfinished(task) else { return true };
+    if late {
+        status.supervisor.signal(Signal::KILL);
+    } else if status.supervisor.is_alive() {
+        return false;
     }
+    status.kill_programs(task)
+}
+
+/// What is known of a task whose end is not.
+fn unfinished(task: &Path) -> Option<TaskStatus> {
+    read_json::<TaskStatus>(&task.join(STATUS_FILE)).ok()?.filter(|status| status.finish.is_none())
 }
 
 fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -118,7 +130,11 @@ fn remove(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, Lock, OWNED, ProcessId, Reset, TaskStatus, files, is_platform};
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
+    use super::super::runner::process::{MARK, ProcessId};
+    use super::{Error, Lock, OWNED, Reset, TaskStatus, files, is_platform};
 
     #[test]
     fn only_what_the_platform_made_is_deleted() {
@@ -128,7 +144,7 @@ mod tests {
         std::fs::write(data_dir.join(files::INSTALLATION), "{}").unwrap();
         std::fs::write(data_dir.join("thesis.tex"), "mine").unwrap();
         std::os::unix::fs::symlink(folder.path(), data_dir.join("obs")).unwrap();
-        let mut task = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let mut task = Command::new("sleep").arg("600").spawn().unwrap();
         let supervisor = ProcessId::of(task.id().cast_signed()).unwrap();
         let status = TaskStatus { supervisor, process: None, stage: "training".to_owned(), finish: None };
         status.save(&data_dir.join("jobs/1/worker-0")).unwrap();
@@ -146,5 +162,26 @@ mod tests {
         Reset::prepare(&data_dir).unwrap().carry_out().unwrap();
         assert!(!data_dir.exists(), "an empty folder goes, too");
         assert_eq!(OWNED.last(), Some(&files::INSTALLATION));
+    }
+
+    #[test]
+    fn programs_that_have_outlived_their_supervisor_are_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        // The job's name must be like no other on this machine.
+        let job = folder.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let task = folder.path().join("jobs").join(&job).join("worker-0");
+        std::fs::create_dir_all(&task).unwrap();
+        let sleep = |mark: &str| Command::new("sleep").arg("60").env(MARK, mark).process_group(0).spawn().unwrap();
+        let (mut known, mut marked) = (sleep("no mark"), sleep(&format!("{job}/worker-0")));
+        let mut other = sleep(&format!("{job}/worker-1"));
+        let supervisor = ProcessId { pid: i32::MAX, start_time: 1 };
+        let process = ProcessId::of(known.id().cast_signed());
+        let status = TaskStatus { supervisor, process, stage: "training".to_owned(), finish: None };
+        status.save(&task).unwrap();
+        Reset::prepare(folder.path()).unwrap().carry_out().unwrap();
+        assert!(!known.wait().unwrap().success() && !marked.wait().unwrap().success());
+        assert!(other.try_wait().unwrap().is_none(), "of another task");
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }

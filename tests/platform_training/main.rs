@@ -155,7 +155,8 @@ async fn a_job_runs_from_code_and_data_to_output_and_logs() {
 }
 
 const RENDEZVOUS: &str = r#"
-import argparse, os, socket, sys
+import argparse, os, pathlib, socket, sys
+pathlib.Path(os.environ["MA_LOG_DIR"], "own.log").write_text(os.environ["VC_TASK_INDEX"])
 parser = argparse.ArgumentParser()
 for name in ("init_method", "rank", "world_size", "fail"):
     parser.add_argument("--" + name)
@@ -187,10 +188,13 @@ async fn nodes_reach_each_other_and_one_that_fails_ends_the_job() {
     let Lab { bench, platform, folder: _folder } = lab(2).await;
     bench.put("code", &[("main.py", RENDEZVOUS)]).await;
     let mut wanted = job("pair", "code", PYTORCH, ONE, 2);
+    wanted["spec"]["log_export_path"] = json!({"obs_url": "/lab/logs/"});
     let id = bench.submit(&wanted).await;
     let done = bench.wait(&id, &["Completed"]).await;
     assert_eq!(done["status"]["tasks"], json!(["worker-0", "worker-1"]));
     assert!(bench.log(&id, "worker-0").await.contains("rank 0 heard hello from 127.0.0.2"));
+    let logs = bench.stored("logs").await;
+    assert_eq!((logs["worker-0/own.log"].as_str(), logs["worker-1/own.log"].as_str(), logs.len()), ("0", "1", 4));
 
     wanted["algorithm"]["parameters"] = json!([{"name": "fail", "value": "3"}]);
     let id = bench.submit(&wanted).await;
@@ -242,6 +246,19 @@ async fn the_first_node_of_an_mpi_job_launches_all_ranks() {
     bench.wait(&id, &["Completed"]).await;
     assert!(bench.log(&id, "worker-0").await.ends_with("rank 1\nrank 2\n"));
     assert!(bench.log(&id, "worker-1").await.contains("the training log is in worker-0"));
+
+    // The platform ends between the end of the tasks and that of the job.
+    refuse_phase(&folder, Some("Completed"));
+    let id = bench.submit(&job("ranks", "code", engine, ONE, 2)).await;
+    wait_event(&bench, &id, "[worker-1] Training stopped, Exit code 143.").await;
+    platform.shutdown().await;
+    refuse_phase(&folder, None);
+    let platform = start(&folder, 2).await;
+    let bench = Bench::new(access(&platform)).await;
+    bench.wait(&id, &["Completed"]).await;
+    let ends =
+        bench.events(&id).await.iter().filter(|event| event.contains("[worker-1]") && event.contains("Exit code")).count();
+    assert_eq!(ends, 1);
     platform.shutdown().await;
 }
 
@@ -480,6 +497,15 @@ async fn outputs_that_cannot_be_kept_fail_the_job() {
     let failed = bench.wait(&id, &["Failed"]).await;
     assert!(failed["status"]["running_records"][0]["end_reason"].as_str().unwrap().contains("outputs could not be uploaded"));
     assert_eq!(failed["status"]["task_statuses"][0]["exit_code"], 0);
+
+    // No folder any more, nothing but a link that leads nowhere: neither can be sent.
+    for script in ["rmdir ${1#*=}; echo model > ${1#*=}", "ln -s nowhere ${1#*=}/model"] {
+        let mut wanted = command("lost", &format!("f() {{ {script}; }}; f"), ONE);
+        wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/lab/kept/"}}}]);
+        let id = bench.submit(&wanted).await;
+        bench.wait(&id, &["Failed"]).await;
+        wait_event(&bench, &id, "Training output upload failed").await;
+    }
     platform.shutdown().await;
 }
 
@@ -513,5 +539,95 @@ async fn the_vendors_sdk_works_with_it() {
     let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}");
     assert!(text.contains("modelarts: ok"), "{text}");
+    platform.shutdown().await;
+}
+
+/// Waits until the job has an event with a text in it.
+async fn wait_event(bench: &Bench, id: &str, text: &str) {
+    let started = std::time::Instant::now();
+    while !bench.events(id).await.iter().any(|event| event.contains(text)) {
+        assert!(started.elapsed() < bench::DEADLINE, "{text:?} is waited for");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Lets no job reach a phase, as if its write met a full disk, or lets it again.
+fn refuse_phase(folder: &Folder, phase: Option<&str>) {
+    let state = rusqlite::Connection::open(folder.path().join("platform/state.sqlite")).unwrap();
+    let change = match phase {
+        Some(phase) => format!(
+            "CREATE TRIGGER full BEFORE INSERT ON document
+             WHEN NEW.kind = 'training-job' AND json_extract(NEW.body, '$.status.phase') = '{phase}'
+             BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        ),
+        None => "DROP TRIGGER full".to_owned(),
+    };
+    state.execute_batch(&change).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_cannot_be_written_for_a_while_is_written_later() {
+    let Lab { bench, platform, folder } = lab(2).await;
+    for phase in ["Pending", "Running", "Completed"] {
+        refuse_phase(&folder, Some(phase));
+        let id = bench.submit(&command("late", "echo done", TWO)).await;
+        if phase == "Completed" {
+            bench.wait_log(&id, "worker-0", "done").await;
+            wait_event(&bench, &id, "Exit code 0").await;
+        }
+        // Nothing shows whether it has been tried yet: time for the first try, and the test is right whenever it comes.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let before = if phase == "Pending" {
+            "Creating"
+        } else if phase == "Running" {
+            "Pending"
+        } else {
+            "Running"
+        };
+        assert_eq!(bench.show(&id).await["status"]["phase"], before);
+        refuse_phase(&folder, None);
+        bench.wait(&id, &["Completed"]).await;
+        let begun = bench.events(&id).await.iter().filter(|event| event.contains("is running")).count();
+        assert_eq!(begun, 1);
+    }
+    platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_needs_more_slots_than_there_are_now_does_not_block_the_others() {
+    let Lab { bench, platform, folder } = lab(4).await;
+    let busy = bench.submit(&command("busy", "echo busy; sleep 600", TWO)).await;
+    let mut wanted = command("large", "true", ONE);
+    wanted["spec"]["resource"]["node_count"] = json!(3);
+    wanted["algorithm"]["engine"] = json!({"engine_id": LOCAL});
+    let large = bench.submit(&wanted).await;
+    bench.wait_log(&busy, "worker-0", "busy").await;
+    bench.wait(&large, &["Pending"]).await;
+    platform.shutdown().await;
+    let platform = start(&folder, 2).await;
+    let bench = Bench::new(access(&platform)).await;
+    let end = bench.wait(&large, &["Abnormal"]).await;
+    let message = end["status"]["task_statuses"][0]["message"].as_str().unwrap();
+    assert!(message.contains("needs 3 slots") && message.contains("with 2"), "{message}");
+    bench.stop(&busy).await;
+    let small = bench.submit(&command("small", "true", ONE)).await;
+    bench.wait(&small, &["Completed"]).await;
+    platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_an_upload_that_is_given_up_stays_at_the_store() {
+    let Lab { bench, platform, folder } = lab(2).await;
+    let uploads = folder.path().join("platform/obs/.uploads");
+    // Ends when the first parts of its output are there, in the middle of the upload.
+    let wait = format!("until [ -n \"$(ls -A {})\" ]; do sleep 0.01; done", uploads.display());
+    let mut wanted = command("large", &format!("f() {{ truncate -s 160M ${{1#*=}}/model; {wait}; }}; f"), ONE);
+    wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/lab/large/"}}}]);
+    let id = bench.submit(&wanted).await;
+    bench.wait(&id, &["Completed"]).await;
+    let state = rusqlite::Connection::open(folder.path().join("platform/state.sqlite")).unwrap();
+    let left: i64 = state.query_row("SELECT count(*) FROM obs_upload", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, 0);
+    assert_eq!(std::fs::metadata(folder.path().join("platform/obs/lab/large/model")).unwrap().len(), 160 << 20);
     platform.shutdown().await;
 }

@@ -1,12 +1,13 @@
 //! Taking one job through its phases: preparation, its tasks, the end.
 //!
-//! A driver may be dropped at any point where it waits (the platform ends) or never come back (it is killed): what it has done is
+//! A driver may leave at any point where it waits (the platform ends) or never come back (it is killed): what it has done is
 //! in the state file and in the tasks' folders, and the next driver goes on from there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::platform::modelarts::error::ApiError;
@@ -19,41 +20,74 @@ use crate::platform::runner::plan::{Family, JobPlan};
 use crate::platform::runner::prepare::Preparation;
 use crate::platform::runner::usage::now;
 
+/// Shortest and longest pause before a change of the state is tried again.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+
 /// Drives a job to its end, or until the platform ends.
 pub(super) async fn drive(training: &Arc<Training>, id: &str, stop: &CancellationToken) {
-    let outcome = tokio::select! {
-        outcome = run(training, id, stop) => outcome,
-        () = training.ending.cancelled() => return,
-    };
-    if let Err(error) = outcome {
-        tracing::error!(job = id, error = &error as &dyn std::error::Error, "a training job's state cannot be written");
+    if let Err(error) = run(training, id, stop).await {
+        tracing::error!(job = id, error = &error as &dyn std::error::Error, "a training job cannot be driven");
     }
 }
 
 async fn run(training: &Arc<Training>, id: &str, stop: &CancellationToken) -> Result<(), ApiError> {
-    let job = record::get(training.state(), id)?;
+    let ending = &training.ending;
+    let Some(running) = ending.run_until_cancelled(get_running(training, id, stop)).await else { return Ok(()) };
+    let Some((job, plan)) = running? else { return Ok(()) };
+    let Some(ended) = watch::watch(training, &plan, &job, stop).await else { return Ok(()) };
+    ending.run_until_cancelled(insist(id, || conclude(training, &plan, &ended))).await.unwrap_or(Ok(()))
+}
+
+/// Takes the job to the point where its tasks may run; `None` when it has come to its end before.
+async fn get_running(
+    training: &Arc<Training>,
+    id: &str,
+    stop: &CancellationToken,
+) -> Result<Option<(Value, JobPlan)>, ApiError> {
+    let job = insist(id, || record::get(training.state(), id)).await?;
     let phase = Phase::of(&job);
+    let never_started =
+        async |reason: Option<runner::Error>| insist(id, || never_started(training, id, reason.as_ref())).await.map(|()| None);
     let plan = match plan::plan(&job) {
         Ok(plan) => plan,
-        Err(error) => return never_started(training, id, Some(&error)),
+        Err(error) => return never_started(Some(error)).await,
     };
     let has_started = job["status"]["start_time"].is_i64();
     if phase == Some(Phase::Pending) {
         let prepared = tokio::select! {
             prepared = prepare(training, &plan) => prepared,
-            () = stop.cancelled() => return never_started(training, id, None),
+            () = stop.cancelled() => return never_started(None).await,
         };
         if let Err(error) = prepared {
-            return never_started(training, id, Some(&error));
+            return never_started(Some(error)).await;
         }
-        if !begin(training, id)? {
-            return never_started(training, id, None);
+        if !insist(id, || begin(training, id)).await? {
+            return never_started(None).await;
         }
     } else if !has_started {
-        return never_started(training, id, None);
+        return never_started(None).await;
     }
-    let ended = watch::watch(training, &plan, &job, stop).await;
-    conclude(training, &plan, &ended)
+    Ok(Some((job, plan)))
+}
+
+/// Reads or changes the state, again and again while that fails, as on a full disk: a job whose end is not on record would seem
+/// to run for ever, and one that was left would be taken up again at once.
+async fn insist<T>(id: &str, change: impl Fn() -> Result<T, ApiError>) -> Result<T, ApiError> {
+    let (mut pause, longest) = PAUSES;
+    loop {
+        match change() {
+            Err(error) if error.is_temporary() => {
+                tracing::error!(
+                    job = id,
+                    error = &error as &dyn std::error::Error,
+                    "a training job's state cannot be used yet"
+                );
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(longest);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Gets all tasks ready. What an earlier attempt has left is removed first.
@@ -128,8 +162,11 @@ fn begin(training: &Training, id: &str) -> Result<bool, ApiError> {
 }
 
 /// The end of a job whose program never ran: `Abnormal` with a reason, or `Terminated` when it was stopped.
-fn never_started(training: &Training, id: &str, reason: Option<&runner::Error>) -> Result<(), ApiError> {
+pub(super) fn never_started(training: &Training, id: &str, reason: Option<&runner::Error>) -> Result<(), ApiError> {
     record::change::<ApiError>(training.state(), id, |job| {
+        if Phase::of(job).is_some_and(Phase::is_final) {
+            return Ok(Vec::new());
+        }
         if let (Some(reason), false) = (reason, Phase::of(job) == Some(Phase::Terminating)) {
             Phase::Abnormal.set(job);
             let task = job["status"]["tasks"][0].clone();

@@ -13,6 +13,9 @@ pub enum Error {
     /// The state file.
     #[error("the platform's state: {0}")]
     State(#[from] state::Error),
+    /// The jobs that an earlier platform has left.
+    #[error("the jobs that are to go on: {0}")]
+    Jobs(String),
     /// The client of the object store, or the folder of jobs.
     #[error(transparent)]
     Runner(#[from] runner::Error),
@@ -45,6 +48,11 @@ impl ApiError {
     pub(crate) fn no_job(id: &str) -> Self {
         let message = format!("Training job (ID: {id}) not found.");
         Self { status: StatusCode::NOT_FOUND, code: "ModelArts.2775", message }
+    }
+
+    /// The platform's own failure, which may have passed when the same is tried again.
+    pub(crate) fn is_temporary(&self) -> bool {
+        self.status.is_server_error()
     }
 
     /// 404 for a task of a job.

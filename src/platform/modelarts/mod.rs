@@ -153,7 +153,7 @@ impl Training {
             tracker: TaskTracker::new(),
             link_key,
         });
-        schedule::resume(&training)?;
+        schedule::resume(&training).map_err(|error| Error::Jobs(error.to_string()))?;
         training.tracker.spawn(schedule::run(Arc::clone(&training)));
         Ok(training)
     }

@@ -1,7 +1,10 @@
 //! Giving jobs their turn: in the order of their creation (higher priorities first), as long as there are slots.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -9,13 +12,16 @@ use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::plan::slots_of;
 use crate::platform::modelarts::record::{self, Event, Phase};
 use crate::platform::modelarts::{Active, Training, drive};
+use crate::platform::runner::Error;
 use crate::platform::runner::usage::now;
-use crate::platform::state;
+
+/// Pause before something that has failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Takes up jobs that held slots when the platform ended. They get them back even if there are fewer slots now: they run.
-pub(super) fn resume(training: &Arc<Training>) -> Result<(), state::Error> {
+pub(super) fn resume(training: &Arc<Training>) -> Result<(), ApiError> {
     for job in record::in_phases(training.state(), &[Phase::Running, Phase::Terminating])? {
-        start(training, &job);
+        start(training, &job)?;
     }
     Ok(())
 }
@@ -23,11 +29,13 @@ pub(super) fn resume(training: &Arc<Training>) -> Result<(), state::Error> {
 /// Looks at the queue whenever something has changed, until the platform ends.
 pub(super) async fn run(training: Arc<Training>) {
     loop {
-        if let Err(error) = admit(&training) {
-            tracing::error!(error = &error as &dyn std::error::Error, "the queue of training jobs cannot be read");
+        let admitted = admit(&training);
+        if let Err(error) = &admitted {
+            tracing::error!(error = error as &dyn std::error::Error, "the queue of training jobs cannot be read");
         }
         tokio::select! {
             () = training.wake.notified() => {}
+            () = tokio::time::sleep(PAUSE), if admitted.is_err() => {}
             () = training.ending.cancelled() => return,
         }
     }
@@ -51,36 +59,50 @@ fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
         if taken {
             continue;
         }
-        if training.slots_taken() + slots_of(&job, slots) > slots {
+        let wanted = slots_of(&job, slots);
+        if wanted > slots {
+            // It was accepted when there were more, and would keep all others waiting for ever.
+            let reason = format!("it needs {wanted} slots and the platform was started again with {slots}");
+            drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
+            continue;
+        }
+        if training.slots_taken() + wanted > slots {
             break;
         }
-        start(training, &job);
+        start(training, &job)?;
     }
     Ok(())
 }
 
 /// Gives a job its slots and a driver.
-fn start(training: &Arc<Training>, job: &Value) {
+fn start(training: &Arc<Training>, job: &Value) -> Result<(), ApiError> {
     let id = id_of(job).to_owned();
     let stop = CancellationToken::new();
     {
         let mut active = training.active();
         // A stop that came between the look at the queue and now has not found the job here: look again, under the lock.
-        let phase = record::get(training.state(), &id).ok().and_then(|job| Phase::of(&job));
-        match phase {
-            Some(Phase::Terminating) => stop.cancel(),
-            Some(Phase::Pending | Phase::Running) => {}
-            _ => return,
+        match record::get(training.state(), &id).map(|job| Phase::of(&job)) {
+            Ok(Some(Phase::Terminating)) => stop.cancel(),
+            Ok(Some(Phase::Pending | Phase::Running)) => {}
+            Err(error) if error.is_temporary() => return Err(error),
+            _ => return Ok(()),
         }
         let slots = slots_of(job, training.options().slots);
         active.insert(id.clone(), Active { slots, stop: stop.clone() });
     }
     let training = Arc::clone(training);
     training.tracker.clone().spawn(async move {
-        drive::drive(&training, &id, &stop).await;
+        // A driver may begin anew at any point. Until one has come to its end the job keeps its slots: its programs may run.
+        while AssertUnwindSafe(drive::drive(&training, &id, &stop)).catch_unwind().await.is_err() {
+            tracing::error!(job = id, "the driver of a training job has panicked and is started again");
+            if training.ending.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+                break;
+            }
+        }
         training.active().remove(&id);
         training.wake.notify_one();
     });
+    Ok(())
 }
 
 /// Stops a job: at once when it holds no slots yet, else through its driver.

@@ -108,12 +108,14 @@ pub(super) async fn delete(
     })?;
     // The job is gone whatever becomes of its files; a folder that cannot be removed is only in the way of the disk.
     let folder = job_folder(training.jobs(), &id);
-    match fs::remove_dir_all(&folder) {
+    let remove = move || match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), %error, "a job's folder cannot be removed");
         }
         _ => {}
-    }
+    };
+    // It may hold many files, and other requests must not wait for them. It goes on even if the client leaves.
+    let _ = tokio::task::spawn_blocking(remove).await;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -12,9 +12,9 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::platform::modelarts::Training;
 use crate::platform::modelarts::record::{self, Event};
 use crate::platform::modelarts::schedule;
+use crate::platform::modelarts::{Timing, Training};
 use crate::platform::runner::keep::Keeper;
 use crate::platform::runner::layout::task_folder;
 use crate::platform::runner::plan::{JobPlan, Task};
@@ -23,6 +23,9 @@ use crate::platform::runner::usage::now;
 
 /// How much longer than the grace a supervisor may take before it is killed with its task.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The task that leads the others of a job that is led.
+const LEADER: &str = "worker-0";
 
 /// How one task ended.
 #[derive(Clone, Debug)]
@@ -44,11 +47,16 @@ pub(super) struct Ended {
     lost: Option<String>,
     /// The job was stopped because its time was over.
     over: bool,
+    /// The first worker's end is the job's, the others only stood by.
+    is_led: bool,
 }
 
 impl Ended {
-    /// The first task that failed of its own.
+    /// The first task that failed of its own; none when the one that leads the others did not.
     fn first_failed(&self) -> Option<&TaskEnd> {
+        if self.is_led && self.tasks.iter().any(|end| end.task == LEADER && end.exit_code == 0) {
+            return None;
+        }
         self.tasks.iter().filter(|end| end.exit_code != 0 && !end.ended_by_us).min_by_key(|end| end.at)
     }
 
@@ -82,45 +90,55 @@ impl Ended {
     }
 }
 
-/// Watches until all tasks have ended and everything they wrote is kept.
-pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop: &CancellationToken) -> Ended {
-    let mut keeper = Keeper::new(plan, training.jobs(), &training.transfer);
-    let timing = training.options().timing;
+/// Watches until all tasks have ended and everything they wrote is kept; `None` when the platform ends before. It is not to be
+/// dropped, but told by the platform's end.
+pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop: &CancellationToken) -> Option<Ended> {
+    let quit = training.ending.child_token();
+    let mut keeper = Keeper::new(plan, training.jobs(), &training.transfer, quit.clone());
     let mut watcher = Watcher::new(training, plan);
     let auto_stop = auto_stop(training, plan, job);
-    let (tasks, over) = {
-        let keeping = async {
-            let (mut logs, mut outputs) = (interval(timing.logs), interval(timing.outputs));
-            for ticks in [&mut logs, &mut outputs] {
-                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-                ticks.tick().await;
-            }
-            loop {
-                // What fails now is tried again, and told of when the last try fails.
-                tokio::select! {
-                    _ = logs.tick() => drop(keeper.logs().await),
-                    _ = outputs.tick() => drop(keeper.outputs(None).await),
-                }
-            }
-        };
-        tokio::select! {
-            ended = watcher.run(stop, auto_stop) => ended,
-            () = keeping => (Vec::new(), false),
-        }
+    let watching = async {
+        let ended = training.ending.run_until_cancelled(watcher.run(stop, auto_stop)).await;
+        quit.cancel();
+        ended
     };
+    // Both to their ends: what is being sent is taken back at the store before it is sent anew.
+    let (ended, ()) = tokio::join!(watching, keep_on(&mut keeper, training.options().timing, &quit));
+    let (tasks, over) = ended?;
+    keeper.heed(training.ending.clone());
     let tell = |task: &Task, message: String| {
         record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
     };
-    let kept = keeper.outputs(Some(&tell)).await;
-    let mut ended = Ended { tasks, lost: None, over };
-    if let Err(error) = kept {
+    let (outputs, logs) = (keeper.outputs(Some(&tell)).await, keeper.logs().await);
+    if training.ending.is_cancelled() {
+        return None;
+    }
+    let mut ended = Ended { tasks, lost: None, over, is_led: plan.is_led() };
+    if let Err(error) = outputs {
         record::add(training.state(), &plan.id, &Event::error(format!("Training output upload failed: {error}.")));
         ended.lost = Some(error.to_string());
     }
-    if let Err(error) = keeper.logs().await {
+    if let Err(error) = logs {
         record::add(training.state(), &plan.id, &Event::warning(format!("Training log upload failed: {error}.")));
     }
-    ended
+    Some(ended)
+}
+
+/// Keeps logs and outputs from time to time.
+async fn keep_on(keeper: &mut Keeper<'_>, timing: Timing, quit: &CancellationToken) {
+    let (mut logs, mut outputs) = (interval(timing.logs), interval(timing.outputs));
+    for ticks in [&mut logs, &mut outputs] {
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+    }
+    loop {
+        // What fails now is tried again, and told of when the last try fails.
+        tokio::select! {
+            () = quit.cancelled() => return,
+            _ = logs.tick() => drop(keeper.logs().await),
+            _ = outputs.tick() => drop(keeper.outputs(None).await),
+        }
+    }
 }
 
 /// When the job is to be stopped by itself; far away without such a wish.
@@ -141,12 +159,14 @@ struct Watcher<'a> {
     ends: BTreeMap<String, TaskEnd>,
     /// Since when the tasks are being ended.
     ending: Option<Instant>,
+    /// Since when what supervisors have left behind is being killed.
+    vanished: BTreeMap<String, Instant>,
 }
 
 impl<'a> Watcher<'a> {
     fn new(training: &'a Training, plan: &'a JobPlan) -> Self {
         let (spawned, told, ends) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { training, plan, spawned, told, ends, ending: None }
+        Self { training, plan, spawned, told, ends, ending: None, vanished: BTreeMap::new() }
     }
 
     /// Looks at all tasks again and again; returns how they ended, and whether their time was over.
@@ -168,13 +188,15 @@ impl<'a> Watcher<'a> {
                 if !self.ends.contains_key(&task.id()) {
                     self.look(task);
                 }
+                // Before the next one is looked at: after a restart all may have ended, and the others were ended with it.
+                if self.plan.is_led() && self.ends.contains_key(LEADER) {
+                    self.ending.get_or_insert_with(Instant::now);
+                }
             }
             if self.ends.len() == tasks.len() {
                 return (tasks.iter().filter_map(|task| self.ends.remove(&task.id())).collect(), over);
             }
-            let failed = self.ends.values().any(|end| end.exit_code != 0);
-            let led = self.plan.is_led() && self.ends.contains_key("worker-0");
-            if failed || led {
+            if self.ends.values().any(|end| end.exit_code != 0) {
                 self.ending.get_or_insert_with(Instant::now);
             }
         }
@@ -203,16 +225,12 @@ impl<'a> Watcher<'a> {
                 self.press(&folder);
             }
             Ok(Observed::Vanished(status)) => {
-                // The program may have outlived its supervisor; nobody would know its end.
-                if let Some(process) = status.process {
-                    process.signal_group(Signal::KILL);
+                // Programs may have outlived their supervisor; nobody would know their end, and their slots become another's.
+                let since = *self.vanished.entry(id).or_insert_with(Instant::now);
+                if status.kill_programs(&folder) || since.elapsed() > PATIENCE {
+                    let reason = "its supervisor ended without recording a result; it was killed, or the machine was";
+                    self.end(task, -1, now(), reason.into());
                 }
-                self.end(
-                    task,
-                    -1,
-                    now(),
-                    "its supervisor ended without recording a result; it was killed, or the machine was".into(),
-                );
             }
             Ok(Observed::NotStarted) if self.ending.is_some() && !self.spawned.contains_key(&id) => {
                 self.end(task, -1, now(), "it was not started".into());
@@ -244,9 +262,7 @@ impl<'a> Watcher<'a> {
         if since.elapsed() < self.training.options().timing.grace + PATIENCE {
             status.supervisor.signal(Signal::TERM);
         } else {
-            if let Some(process) = status.process {
-                process.signal_group(Signal::KILL);
-            }
+            status.kill_programs(folder);
             status.supervisor.signal(Signal::KILL);
         }
     }
@@ -293,7 +309,7 @@ fn supervisor(executable: &Path, folder: &Path) -> std::io::Result<Child> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Ended, TaskEnd};
+    use super::{Ended, LEADER, TaskEnd};
 
     fn end(task: &str, exit_code: i32, ended_by_us: bool) -> TaskEnd {
         TaskEnd { task: task.into(), exit_code, message: String::new(), at: i64::from(200 - exit_code), ended_by_us }
@@ -308,6 +324,11 @@ mod tests {
         assert_eq!(found_later.culprit(), Some("worker-1"));
         let fine = Ended { tasks: vec![end("worker-0", 0, false), end("worker-1", 143, true)], ..Ended::default() };
         assert_eq!(fine.failure(), None);
+        let led =
+            Ended { tasks: vec![end("worker-0", 0, false), end("worker-1", 143, false)], is_led: true, ..Ended::default() };
+        assert_eq!((led.failure(), led.culprit()), (None, None));
+        let led_to_nothing = Ended { tasks: vec![end(LEADER, 1, false), end("worker-1", 143, true)], ..led };
+        assert_eq!(led_to_nothing.culprit(), Some(LEADER));
         let lost = Ended { lost: Some("no such bucket".into()), ..fine };
         assert_eq!(lost.failure().unwrap(), "outputs could not be uploaded: no such bucket");
     }

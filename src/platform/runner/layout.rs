@@ -85,6 +85,13 @@ pub fn task_folder(jobs: &Path, job: &str, task: &str) -> PathBuf {
     job_folder(jobs, job).join(task)
 }
 
+/// What the processes of a task are marked with, by the task's folder. The job's id makes it unique, so that a data directory
+/// may have been moved meanwhile.
+pub fn task_mark(folder: &Path) -> String {
+    let name = |path: Option<&Path>| path.and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+    format!("{}/{}", name(folder.parent()), name(Some(folder)))
+}
+
 /// The log file of one of its tasks.
 pub fn log_file(jobs: &Path, job: &str, task: &str) -> PathBuf {
     task_folder(jobs, job, task).join(log_name(job, task))

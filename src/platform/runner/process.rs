@@ -6,6 +6,9 @@ use std::fs;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 
+/// Variable of the environment by which the processes of a task are found when their supervisor is gone.
+pub const MARK: &str = "MA_CLI_TASK";
+
 /// A process that cannot be confused with a later one of the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
@@ -67,14 +70,43 @@ pub fn stat(pid: i32) -> Option<Stat> {
 
 /// All processes below `root`, itself not included.
 pub fn descendants(root: i32) -> Vec<Stat> {
-    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    for pid in entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-        if let Some(stat) = stat(pid) {
-            children.entry(stat.parent).or_default().push(stat);
-        }
+    below(&all(), [root])
+}
+
+/// Kills the processes that carry the mark, and all that are below them or below one of `roots`, the roots included; the
+/// calling process is spared. Returns whether there were none: one that was just being started may have been missed, so it is
+/// called until then.
+pub fn kill_marked(mark: &str, roots: &[ProcessId]) -> bool {
+    let all = all();
+    let variable = format!("{MARK}={mark}").into_bytes();
+    let is_marked = |stat: &&Stat| {
+        // Fails for processes of other users, which are not ours to kill.
+        let environment = fs::read(format!("/proc/{}/environ", stat.id.pid)).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|entry| entry == variable)
+    };
+    let mut found: Vec<Stat> = all.iter().filter(|stat| roots.contains(&stat.id) || is_marked(stat)).copied().collect();
+    let above: Vec<i32> = found.iter().map(|stat| stat.id.pid).collect();
+    found.extend(below(&all, above));
+    let own = ProcessId::current();
+    found.retain(|stat| !stat.zombie && Some(stat.id) != own);
+    for stat in &found {
+        stat.id.signal(Signal::KILL);
     }
-    let mut found = children.remove(&root).unwrap_or_default();
+    found.is_empty()
+}
+
+fn all() -> Vec<Stat> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| stat(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// Those of `all` that are below one of the roots.
+fn below(all: &[Stat], roots: impl IntoIterator<Item = i32>) -> Vec<Stat> {
+    let mut children: BTreeMap<i32, Vec<Stat>> = BTreeMap::new();
+    for stat in all {
+        children.entry(stat.parent).or_default().push(*stat);
+    }
+    let mut found: Vec<Stat> = roots.into_iter().flat_map(|root| children.remove(&root).unwrap_or_default()).collect();
     let mut next = 0;
     while let Some(parent) = found.get(next).map(|stat| stat.id.pid) {
         found.extend(children.remove(&parent).unwrap_or_default());

@@ -5,10 +5,12 @@ use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::platform::runner::process::ProcessId;
+use crate::platform::runner::layout::task_mark;
+use crate::platform::runner::process::{ProcessId, kill_marked};
 
 /// Name of the file that tells a supervisor what to run.
 pub const SPEC_FILE: &str = "spec.json";
@@ -115,6 +117,15 @@ impl TaskStatus {
     /// The folder cannot be written.
     pub fn save(&self, folder: &Path) -> io::Result<()> {
         replace_json(&folder.join(STATUS_FILE), self)
+    }
+
+    /// Kills the task's programs, wherever they have moved to and whoever is their parent now; not the supervisor. Returns
+    /// whether nothing was left: until then it is to be called again.
+    pub fn kill_programs(&self, folder: &Path) -> bool {
+        if let Some(process) = self.process {
+            process.signal_group(Signal::KILL);
+        }
+        kill_marked(&task_mark(folder), self.process.as_slice())
     }
 }
 

@@ -14,7 +14,8 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, set_child_subreaper, set
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::platform::runner::process::{self, ProcessId};
+use crate::platform::runner::layout::task_mark;
+use crate::platform::runner::process::{self, MARK, ProcessId};
 use crate::platform::runner::spec::{Finish, Step, TaskSpec, TaskStatus, read_json};
 use crate::platform::runner::usage::{self, Sampler, now};
 
@@ -50,6 +51,19 @@ async fn supervise(spec: &TaskSpec) -> io::Result<()> {
     if !status.claim(&spec.folder)? {
         return Ok(());
     }
+    let outcome = carry_out(spec, &mut status, &mut terminate).await;
+    // Also when something could not be recorded: nobody else would end what was started.
+    sweep(status.process);
+    status.finish = Some(outcome?);
+    status.save(&spec.folder)
+}
+
+/// Runs the steps and returns how they ended.
+async fn carry_out(
+    spec: &TaskSpec,
+    status: &mut TaskStatus,
+    terminate: &mut tokio::signal::unix::Signal,
+) -> io::Result<Finish> {
     let mut log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
     let mut exit = Exit { code: 0, message: String::new(), last: false };
     for step in &spec.steps {
@@ -58,7 +72,7 @@ async fn supervise(spec: &TaskSpec) -> io::Result<()> {
             Ok(child) => {
                 status.process = child.id().and_then(|pid| ProcessId::of(pid.cast_signed()));
                 status.save(&spec.folder)?;
-                attend(spec, child, status.process, &mut terminate).await?
+                attend(spec, child, status.process, terminate).await?
             }
             Err(error) => {
                 let message = format!("{} cannot be started: {error}", step.argv.first().map_or("the program", String::as_str));
@@ -71,8 +85,7 @@ async fn supervise(spec: &TaskSpec) -> io::Result<()> {
             break;
         }
     }
-    status.finish = Some(Finish { exit_code: exit.code, at: now(), stage: status.stage.clone(), message: exit.message });
-    status.save(&spec.folder)
+    Ok(Finish { exit_code: exit.code, at: now(), stage: status.stage.clone(), message: exit.message })
 }
 
 /// How a step ended; `last` when no other may follow.
@@ -88,6 +101,7 @@ fn start(spec: &TaskSpec, step: &Step, log: &File) -> io::Result<Child> {
         .args(arguments)
         .env_clear()
         .envs(&spec.environment)
+        .env(MARK, task_mark(&spec.folder))
         .current_dir(&spec.working_directory)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)

@@ -95,7 +95,8 @@ impl Transfer {
     /// Not all of it could be fetched.
     pub async fn fetch_directory(&self, from: &ObsPlace, to: &Path) -> Result<(), Error> {
         fs::create_dir_all(to).map_err(Error::local("cannot create", to))?;
-        self.copy(from, Plan::DownloadFolder { source: url(&from.folder()), destination: to.to_owned() }).await
+        let plan = Plan::DownloadFolder { source: url(&from.folder()), destination: to.to_owned() };
+        self.copy(from, plan, &CancellationToken::new()).await
     }
 
     /// Fetches one object into a file.
@@ -103,28 +104,30 @@ impl Transfer {
     /// # Errors
     /// It could not be fetched.
     pub async fn fetch_file(&self, from: &ObsPlace, to: &Path) -> Result<(), Error> {
-        self.copy(from, Plan::DownloadFile { source: url(from), destination: to.to_owned() }).await
+        let plan = Plan::DownloadFile { source: url(from), destination: to.to_owned() };
+        self.copy(from, plan, &CancellationToken::new()).await
     }
 
-    /// Stores what is in a local folder below a place.
+    /// Stores what is in a local folder below a place. To give it up, cancel and wait: when it is only dropped, parts of large
+    /// files stay at the store.
     ///
     /// # Errors
-    /// Not all of it could be stored.
-    pub async fn store_directory(&self, from: &Path, to: &ObsPlace) -> Result<(), Error> {
-        self.copy(to, Plan::UploadFolder { source: from.to_owned(), destination: url(&to.folder()) }).await
+    /// Not all of it could be stored, or it was cancelled.
+    pub async fn store_directory(&self, from: &Path, to: &ObsPlace, cancel: &CancellationToken) -> Result<(), Error> {
+        self.copy(to, Plan::UploadFolder { source: from.to_owned(), destination: url(&to.folder()) }, cancel).await
     }
 
-    /// Stores one file as an object.
+    /// Stores one file as an object. To be given up like [`Transfer::store_directory`].
     ///
     /// # Errors
-    /// It could not be stored.
-    pub async fn store_file(&self, from: &Path, to: &ObsPlace) -> Result<(), Error> {
-        self.copy(to, Plan::UploadFile { source: from.to_owned(), destination: url(to) }).await
+    /// It could not be stored, or it was cancelled.
+    pub async fn store_file(&self, from: &Path, to: &ObsPlace, cancel: &CancellationToken) -> Result<(), Error> {
+        self.copy(to, Plan::UploadFile { source: from.to_owned(), destination: url(to) }, cancel).await
     }
 
-    async fn copy(&self, place: &ObsPlace, plan: Plan) -> Result<(), Error> {
+    async fn copy(&self, place: &ObsPlace, plan: Plan, cancel: &CancellationToken) -> Result<(), Error> {
         let options = copy::Options { jobs: REQUESTS, memory: MEMORY, ..copy::Options::default() };
-        let cancel = CancellationToken::new();
+        let cancel = cancel.child_token();
         // A transfer that nobody waits for any more ends: the job was stopped, or the platform is.
         let _guard = cancel.clone().drop_guard();
         let copied = copy::copy(&self.client, plan, &options, Arc::new(Silent), &cancel).await;
