@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::copy::budget::{PIECE, STREAM};
 use crate::copy::digest::{Check, Digester, Value};
@@ -33,22 +34,27 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
-    let (path, verify) = (source.to_owned(), run.options.verify);
+    let division = Division::new(size, run.options.part_size);
+    let (path, verify, cancel) = (source.to_owned(), run.options.verify, run.cancel.clone());
     let opened = blocking(move || {
         let source = Source::open(path)?;
         if source.size != size {
             return Err(source.changed());
         }
-        if !whole {
-            return Ok((Arc::new(source), Bytes::new(), Value::Nothing));
-        }
-        let bytes = source.read_whole()?;
         let mut digester = Digester::for_upload(verify);
-        digester.update(&bytes);
-        Ok((Arc::new(source), bytes, digester.finish()))
+        if whole {
+            let bytes = source.read_whole()?;
+            digester.update(&bytes);
+            return Ok((Arc::new(source), bytes, digester.finish()));
+        }
+        // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
+        let value = match digester {
+            Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
+            _ => Value::Nothing,
+        };
+        Ok((Arc::new(source), Bytes::new(), value))
     });
     let (source, bytes, value) = opened.await?;
-    let division = Division::new(size, run.options.part_size);
     let check = if division.is_divided() {
         drop(permit);
         in_parts(run, &source, url, division).await?
@@ -58,7 +64,7 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
                 true => from_memory(run, url, &bytes, value).await,
                 false => {
                     let part = Part { number: 1, offset: 0, length: size };
-                    stream(run, &source, url, part, None).await.map(|(_, check)| check)
+                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, check)| check)
                 }
             }
         };
@@ -80,12 +86,7 @@ pub(super) async fn marker(run: &Arc<Run>, url: &ObsUrl) -> Result<Done, Error> 
 }
 
 async fn from_memory(run: &Run, url: &ObsUrl, bytes: &Bytes, value: Value) -> Result<Check, Error> {
-    // The digest is known before the request, so the store can refuse wrong bytes before it keeps them.
-    let content_md5 = match value {
-        Value::Md5(digest) => Some(STANDARD.encode(digest)),
-        _ => None,
-    };
-    let options = PutOptions { content_md5, part: None };
+    let options = PutOptions { content_md5: content_md5(value), part: None };
     let target = url.to_string();
     let check = run
         .client
@@ -100,22 +101,48 @@ async fn from_memory(run: &Run, url: &ObsUrl, bytes: &Bytes, value: Value) -> Re
     Ok(check)
 }
 
+/// A digest that is known before the request, so that the store can refuse wrong bytes before it keeps them.
+fn content_md5(value: Value) -> Option<String> {
+    match value {
+        Value::Md5(digest) => Some(STANDARD.encode(digest)),
+        _ => None,
+    }
+}
+
+/// What a stream becomes.
+#[derive(Clone, Copy)]
+enum Destined<'a> {
+    /// A whole object; its digest where it is known already.
+    Object(Value),
+    /// A part of this upload.
+    Part(&'a str),
+}
+
 /// Streams a part, or the whole file as one object. Returns its ETag.
 async fn stream(
     run: &Run,
     source: &Arc<Source>,
     url: &ObsUrl,
     part: Part,
-    upload: Option<&str>,
+    destined: Destined<'_>,
 ) -> Result<(String, Check), Error> {
-    let options = PutOptions { content_md5: None, part: upload.map(|upload| (part.number, upload.to_owned())) };
+    let (known, options) = match destined {
+        Destined::Object(known) => (known, PutOptions { content_md5: content_md5(known), part: None }),
+        Destined::Part(upload) => {
+            (Value::Nothing, PutOptions { content_md5: None, part: Some((part.number, upload.to_owned())) })
+        }
+    };
     let target = url.to_string();
     let verify = run.options.verify;
     let sent = run
         .client
         .retrying(async |_| {
             let meter = Meter::new(run);
-            let digester = Arc::new(Mutex::new(Digester::for_upload(verify)));
+            let digester = match known {
+                Value::Nothing => Digester::for_upload(verify),
+                _ => Digester::Nothing,
+            };
+            let digester = Arc::new(Mutex::new(digester));
             let reader = Reader {
                 source: Arc::clone(source),
                 offset: part.offset,
@@ -129,22 +156,27 @@ async fn stream(
                 sent => sent?,
             };
             let digester = std::mem::replace(&mut *digester.lock().unwrap_or_else(PoisonError::into_inner), Digester::Nothing);
-            let check = digester.finish().compare(verify, "put", &target, &tags)?;
+            let value = match digester.finish() {
+                Value::Nothing => known,
+                streamed => streamed,
+            };
+            let check = value.compare(verify, "put", &target, &tags)?;
             meter.keep();
             Ok::<_, Error>((tags.etag, check))
         })
         .await;
-    if upload.is_none() && sent.as_ref().is_err_and(is_corrupt) {
+    if matches!(destined, Destined::Object(_)) && sent.as_ref().is_err_and(is_corrupt) {
         // What arrived is known to be wrong: better no object than that one.
         let _ = tokio::time::timeout(ABORT, run.client.delete(url)).await;
     }
     sent
 }
 
+/// The store's own CRC of the object proves it. An ETag does not: what it is depends on the store.
 fn is_corrupt(error: &Error) -> bool {
     match error {
         Error::Exhausted { source, .. } => is_corrupt(source),
-        Error::Store(obs::Error::Digest { .. }) => true,
+        Error::Store(obs::Error::Digest { digest, .. }) => *digest == "CRC",
         _ => false,
     }
 }
@@ -199,7 +231,7 @@ async fn send_parts(
         }
         let (run, source, url, upload) = (Arc::clone(run), Arc::clone(source), url.clone(), Arc::clone(upload));
         tasks.spawn(async move {
-            let (etag, check) = stream(&run, &source, &url, part, Some(&upload)).await?;
+            let (etag, check) = stream(&run, &source, &url, part, Destined::Part(&upload)).await?;
             drop(permit);
             Ok((SentPart { number: part.number, etag, size: part.length }, check))
         });
@@ -251,6 +283,23 @@ impl Source {
         })?;
         self.check_unchanged()?;
         Ok(bytes.into())
+    }
+
+    /// The digest of the whole file, piece by piece.
+    fn digest(&self, mut digester: Digester, cancel: &CancellationToken) -> Result<Value, Error> {
+        let mut offset = 0;
+        while offset < self.size {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let piece = self.read_piece(offset, PIECE).map_err(|error| Error::local("read", &self.path, error))?;
+            if piece.is_empty() {
+                return Err(self.changed());
+            }
+            digester.update(&piece);
+            offset += piece.len() as u64;
+        }
+        Ok(digester.finish())
     }
 
     /// Up to `most` bytes at a position; the buffer is not zeroed first.

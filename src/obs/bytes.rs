@@ -255,17 +255,26 @@ fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
 
 fn tags(headers: &HeaderMap) -> Tags {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let encrypted = ["x-amz-server-side-encryption", "x-obs-server-side-encryption"]
-        .iter()
-        .any(|name| text(name).is_some_and(|value| value.contains("kms")))
-        || text("x-amz-server-side-encryption-customer-algorithm").is_some();
     let whole = text("x-amz-checksum-type").is_none_or(|kind| kind == "FULL_OBJECT");
     Tags {
         etag: header(headers, &ETAG).unwrap_or_default().trim_matches('"').to_owned(),
         crc64: text("x-obs-checksum-crc64ecma").or_else(|| text("x-obs-hash-crc64ecma")).and_then(|value| value.parse().ok()),
         crc64nvme: text("x-amz-checksum-crc64nvme").filter(|_| whole).and_then(decode_crc),
-        encrypted,
+        encrypted: is_encrypted(headers),
     }
+}
+
+/// Whether encryption at the store makes the ETag something else than an MD5. With OBS any does; with AWS only keys of KMS or of
+/// the customer do, `AES256` does not. OBS may answer in the names of AWS, so anything that says OBS decides.
+fn is_encrypted(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_obs = headers.keys().any(|name| name.as_str().starts_with("x-obs-")) || text("server") == Some("OBS");
+    let family = |prefix: &str| {
+        let scheme = text(&format!("{prefix}server-side-encryption"));
+        let customer = headers.contains_key(format!("{prefix}server-side-encryption-customer-algorithm"));
+        customer || scheme.is_some_and(|scheme| is_obs || scheme.contains("kms"))
+    };
+    family("x-amz-") || family("x-obs-")
 }
 
 fn decode_crc(value: &str) -> Option<u64> {
@@ -309,7 +318,7 @@ fn service_error(operation: &'static str, target: String, status: u16, headers: 
 mod tests {
     use http::HeaderMap;
 
-    use super::{Tags, parse_content_range, service_error};
+    use super::{Tags, is_encrypted, parse_content_range, service_error};
 
     #[test]
     fn reads_ranges() {
@@ -331,6 +340,29 @@ mod tests {
         let error = service_error("get", "t".into(), 403, &headers, json);
         assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("AccessDenied", Some("R")));
         assert_eq!(service_error("get", "t".into(), 502, &headers, b"<html>bad gateway").code, "");
+    }
+
+    #[test]
+    fn knows_which_encryption_changes_the_etag() {
+        let table: &[(&[(&'static str, &'static str)], bool)] = &[
+            (&[], false),
+            (&[("x-obs-request-id", "1")], false),
+            (&[("x-obs-server-side-encryption", "AES256")], true),
+            (&[("x-obs-server-side-encryption", "kms")], true),
+            (&[("x-obs-server-side-encryption-customer-algorithm", "AES256")], true),
+            (&[("x-amz-server-side-encryption", "AES256")], false),
+            (&[("x-amz-server-side-encryption", "AES256"), ("server", "OBS")], true),
+            (&[("x-amz-server-side-encryption", "AES256"), ("x-obs-request-id", "1")], true),
+            (&[("x-amz-server-side-encryption", "aws:kms")], true),
+            (&[("x-amz-server-side-encryption-customer-algorithm", "AES256")], true),
+        ];
+        for (given, expected) in table {
+            let mut headers = HeaderMap::new();
+            for (name, value) in *given {
+                headers.insert(*name, value.parse().unwrap());
+            }
+            assert_eq!(is_encrypted(&headers), *expected, "{given:?}");
+        }
     }
 
     #[test]

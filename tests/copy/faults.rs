@@ -99,6 +99,38 @@ async fn bytes_that_stay_wrong_are_not_kept() {
     assert!(tree(&folder.path().join("out")).is_empty());
 }
 
+/// One that is sent from memory, and one that streams in one piece.
+fn undivided(root: &Path) {
+    make_tree(root, &[("small", Some(noise(4096, 1))), ("stream", Some(noise(1 << 20, 2)))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_etag_of_a_store_that_encrypts_proves_nothing() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("in");
+    undivided(&source);
+    let proxy = Proxy::start(&store.endpoint, Fault::OtherEtag(true), usize::MAX, is_any).await;
+    let up = upload(&client(&proxy.endpoint), &source, "p/", &copy::Options::default()).await.unwrap();
+    assert_eq!((up.files, up.failed, up.checks.md5), (2, 0, 0), "{:?}", up.failures);
+    let down = download(&client(&proxy.endpoint), "p/", &folder.path().join("out"), &copy::Options::default()).await.unwrap();
+    assert_eq!((down.files, down.failed, down.checks.md5), (2, 0, 0), "{:?}", down.failures);
+    assert_same(&source, &folder.path().join("out"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_etag_that_differs_is_no_reason_to_delete() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    undivided(folder.path());
+    let proxy = Proxy::start(&store.endpoint, Fault::OtherEtag(false), usize::MAX, is_put).await;
+    let up = upload(&client(&proxy.endpoint), folder.path(), "p/", &copy::Options::default()).await.unwrap();
+    assert_eq!((up.files, up.failed), (0, 2), "{:?}", up.failures);
+    assert_eq!(keys(&client(&store.endpoint), "p/").await, ["p/small", "p/stream"]);
+    let puts: Vec<String> = proxy.seen().into_iter().filter(|request| request.starts_with("PUT")).collect();
+    assert!(puts.iter().all(|request| request.contains("content-md5")), "{puts:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_lost_after_complete_is_found_out() {
     let store = Store::embedded().await;
