@@ -15,6 +15,8 @@ mod exceptions;
 mod program;
 #[path = "contract/proxy.rs"]
 mod proxy;
+#[path = "python/mod.rs"]
+mod python;
 
 use std::collections::BTreeSet;
 use std::path::Path;

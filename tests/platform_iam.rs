@@ -2,9 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+#[path = "python/mod.rs"]
+mod python;
+
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -430,24 +431,7 @@ async fn the_vendors_sdk_works_with_it() {
         "username": account.user_name,
         "password": account.password.expose(),
     });
-    let env = Env::from_process();
-    let venv = env.get("MA_CLI_TEST_VENV").map_or_else(|| env.home.join(".cache/ma-cli/venv"), PathBuf::from);
-    let python = venv.join("bin/python");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/iam.py");
-    let run = move || {
-        let mut child = Command::new(&python)
-            .arg(&script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be run ({error}): scripts/test makes it", python.display()));
-        child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{text}");
+    let text = python::run("python", &[&python::script("iam.py")], &[], &input.to_string()).await;
     assert!(text.contains("iam: ok"), "{text}");
 }
 

@@ -1,15 +1,15 @@
 //! A platform, a recording proxy in front of its control planes, and ways to call it through that proxy.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use ma_cli::platform::{Handle, Options, Platform};
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::proxy::Proxy;
+use super::python;
 
 /// How the program proves who it is.
 #[derive(Clone, Copy, Debug)]
@@ -73,18 +73,7 @@ impl Bench {
             "username": account.user_name,
             "password": account.password.expose(),
         });
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(script);
-        let mut child = Command::new(python())
-            .arg(&script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; scripts/test makes it", python().display()));
-        child.stdin.take().unwrap().write_all(access.to_string().as_bytes()).await.unwrap();
-        let output = child.wait_with_output().await.unwrap();
-        check(&script.display().to_string(), &output, 0)
+        python::run("python", &[&python::script(script)], &[], &access.to_string()).await
     }
 
     fn profile(&self, auth: Auth) -> PathBuf {
@@ -123,14 +112,4 @@ fn check(what: &str, output: &Output, code: i32) -> String {
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{what}\nstdout:\n{stdout}\nstderr:\n{stderr}");
     stdout.into_owned()
-}
-
-/// The interpreter of the environment that `scripts/test` prepares.
-fn python() -> PathBuf {
-    let venv = std::env::var_os("MA_CLI_TEST_VENV").map(PathBuf::from).unwrap_or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache");
-        cache.unwrap_or_else(home).join("ma-cli/venv")
-    });
-    venv.join("bin/python")
 }

