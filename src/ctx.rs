@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
@@ -194,7 +195,11 @@ impl Ctx {
         self.cancel
             .get_or_init(|| {
                 let token = CancellationToken::new();
-                tokio::spawn(watch_interrupts(token.clone()));
+                let mut interrupt = Box::pin(tokio::signal::ctrl_c());
+                // The first look takes the signal over: a Ctrl-C that comes before the task runs must not end the process.
+                if (&mut interrupt).now_or_never().is_none() {
+                    tokio::spawn(watch_interrupts(interrupt, token.clone()));
+                }
                 token
             })
             .clone()
@@ -214,8 +219,8 @@ fn static_keys(identity: &Identity) -> Option<Arc<dyn CredentialSource>> {
     })))
 }
 
-async fn watch_interrupts(token: CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_err() {
+async fn watch_interrupts(first: impl Future<Output = std::io::Result<()>>, token: CancellationToken) {
+    if first.await.is_err() {
         return;
     }
     token.cancel();
