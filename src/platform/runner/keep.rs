@@ -133,7 +133,7 @@ impl<'a> Keeper<'a> {
 async fn snapshot(from: &Path, to: &Path) -> io::Result<()> {
     let (from, to) = (from.to_owned(), to.to_owned());
     let copy = move || match fs::remove_file(&to) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => fs::copy(&from, &to),
     };
     tokio::task::spawn_blocking(copy).await.map_err(io::Error::other)?.map(drop)
