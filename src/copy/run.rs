@@ -67,7 +67,8 @@ impl Run {
 
     /// The result of a request, unless the run is stopped first.
     pub(super) async fn unless_stopped<F: Future>(&self, request: F) -> Result<F::Output, Error> {
-        self.cancel.run_until_cancelled(request).await.ok_or(Error::Cancelled)
+        // Boxed: these states are large, and are moved into one another.
+        self.cancel.run_until_cancelled(Box::pin(request)).await.ok_or(Error::Cancelled)
     }
 
     async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {

@@ -142,7 +142,8 @@ impl Client {
                 Err(error) => error,
             };
             let Some(failure) = error.as_obs() else { return Err(error) };
-            if self.put_right(failure, repairs, &mut tried).await {
+            // Boxed, as it is rare: every request would carry its state.
+            if Box::pin(self.put_right(failure, repairs, &mut tried)).await {
                 continue;
             }
             let Some(wait) = schedule.next_wait(self.class(failure)) else {
