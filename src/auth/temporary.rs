@@ -38,7 +38,9 @@ impl TemporaryKeys {
         let login = tokens.login();
         let account = login.account.as_deref().unwrap_or(&login.username);
         let project = login.project_id.as_deref().unwrap_or_default();
-        let key = Cache::key("keys", &[&login.endpoint, account, &login.username, &login.region, project]);
+        // The password is part of it: what one gave is not for whoever has another.
+        let secret = login.password.expose();
+        let key = Cache::key("keys", &[&login.endpoint, account, &login.username, secret, &login.region, project]);
         Self { client, tokens, cache, key, current: RwLock::new(None), fetching: Mutex::new(()) }
     }
 

@@ -80,7 +80,9 @@ impl TokenSource {
     pub fn new(client: Client, login: Login, cache: Cache) -> Self {
         let account = login.account.as_deref().unwrap_or(&login.username);
         let project = login.project_id.as_deref().unwrap_or_default();
-        let key = Cache::key("token", &[&login.endpoint, account, &login.username, &login.region, project]);
+        // The password is part of it: what one gave is not for whoever has another.
+        let secret = login.password.expose();
+        let key = Cache::key("token", &[&login.endpoint, account, &login.username, secret, &login.region, project]);
         Self { client, login, cache, key, current: RwLock::new(None), fetching: Mutex::new(()) }
     }
 
@@ -240,6 +242,18 @@ mod tests {
         let server = Server::start(vec![granted("old", &soon), granted("new", "2999-01-01T00:00:00Z")]);
         assert_eq!(source(&server, cache.clone()).token().await.unwrap().value.expose(), "old");
         assert_eq!(source(&server, cache).token().await.unwrap().value.expose(), "new");
+    }
+
+    #[tokio::test]
+    async fn another_password_finds_nothing_in_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().join("cache"));
+        let server = Server::start(vec![granted("t1", "2999-01-01T00:00:00Z"), Script::new(401, "{}")]);
+        source(&server, cache.clone()).token().await.unwrap();
+        let other = Login { password: Secret::from("wrong"), ..login(&server.endpoint) };
+        let refused = TokenSource::new(Client::new(Options::default()), other, cache).token().await;
+        assert!(matches!(refused, Err(Error::Refused { .. })), "{refused:?}");
+        assert_eq!(server.seen().len(), 2);
     }
 
     #[tokio::test]

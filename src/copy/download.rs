@@ -125,7 +125,7 @@ async fn in_parts(
     entry: &Entry,
     division: Division,
 ) -> Result<Check, Error> {
-    let etag = if entry.etag.is_empty() { run.client.head(url).await?.etag } else { entry.etag.clone() };
+    let etag = if entry.etag.is_empty() { run.unless_stopped(run.client.head(url)).await??.etag } else { entry.etag.clone() };
     let entry = Arc::new(Entry { etag, ..entry.clone() });
     let partial = Arc::new(begin(destination, name, &entry.etag).await?);
     let mut tasks = JoinSet::new();

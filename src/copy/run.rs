@@ -65,6 +65,12 @@ impl Run {
         Ok(summary)
     }
 
+    /// The result of a request, unless the run is stopped first.
+    pub(super) async fn unless_stopped<F: Future>(&self, request: F) -> Result<F::Output, Error> {
+        // Boxed: these states are large, and are moved into one another.
+        self.cancel.run_until_cancelled(Box::pin(request)).await.ok_or(Error::Cancelled)
+    }
+
     async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let status = std::fs::metadata(&source).map_err(|error| Error::local("read", &source, error))?;
         self.found(status.len());
@@ -77,7 +83,7 @@ impl Run {
     async fn download_file(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
         let name = destination.file_name().and_then(|name| name.to_str()).filter(|name| key::check_name(name).is_ok());
         let name = name.ok_or_else(|| Error::Plan(format!("[{}] is no usable file name", destination.display())))?;
-        let info = self.client.head(&source).await.map_err(|error| {
+        let info = self.unless_stopped(self.client.head(&source)).await?.map_err(|error| {
             if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
         })?;
         self.found(info.size);
@@ -140,6 +146,10 @@ impl Run {
                 }
             })
             .await;
+        if summary.is_err() {
+            // It may wait for an answer that never comes.
+            scan.abort();
+        }
         let listed = match scan.await {
             Ok(listed) => listed,
             Err(error) => Err(Error::local("list", "", std::io::Error::other(error))),

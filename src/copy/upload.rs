@@ -68,21 +68,26 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
                 }
             }
         };
-        tokio::select! {
-            biased;
-            () = run.cancel.cancelled() => return Err(Error::Cancelled),
-            sent = sent => sent?,
-        }
+        run.unless_stopped(sent).await??
     };
     Ok(Done::File { bytes: size, check })
 }
 
-/// Makes the object that stands for an empty folder.
+/// Makes the object that stands for an empty folder. A bucket itself is there or not; nothing is put.
 pub(super) async fn marker(run: &Arc<Run>, url: &ObsUrl) -> Result<Done, Error> {
+    if url.key.is_empty() {
+        run.unless_stopped(run.client.head_bucket(&url.bucket)).await??;
+        return Ok(Done::Folder);
+    }
     let permit = run.budget.permit(0).await;
-    from_memory(run, url, &Bytes::new(), Digester::Nothing.finish()).await?;
+    let value = Digester::for_upload(run.options.verify).finish();
+    let sent = run.unless_stopped(from_memory(run, url, &Bytes::new(), value)).await?;
     drop(permit);
-    Ok(Done::Folder)
+    match sent {
+        // There are no bytes that could be wrong.
+        Err(Error::Unverifiable { .. }) => Ok(Done::Folder),
+        sent => sent.map(|_| Done::Folder),
+    }
 }
 
 async fn from_memory(run: &Run, url: &ObsUrl, bytes: &Bytes, value: Value) -> Result<Check, Error> {
@@ -182,7 +187,7 @@ fn is_corrupt(error: &Error) -> bool {
 }
 
 async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl, division: Division) -> Result<Check, Error> {
-    let upload: Arc<str> = run.client.create_multipart(url).await?.into();
+    let upload: Arc<str> = run.unless_stopped(run.client.create_multipart(url)).await??.into();
     let mut tasks = JoinSet::new();
     let sent = tokio::select! {
         biased;
@@ -193,7 +198,10 @@ async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl, division: 
     tasks.shutdown().await;
     let completed = match sent {
         Ok((parts, check)) => match source.check_unchanged() {
-            Ok(()) => run.client.complete_multipart(url, &upload, &parts).await.map(|_| check).map_err(Error::from),
+            Ok(()) => match run.unless_stopped(run.client.complete_multipart(url, &upload, &parts)).await {
+                Ok(completed) => completed.map(|_| check).map_err(Error::from),
+                Err(stopped) => Err(stopped),
+            },
             Err(error) => Err(error),
         },
         Err(error) => Err(error),

@@ -14,7 +14,7 @@ use crate::http::Error;
 pub struct Policy {
     /// Attempts in all, the first included.
     pub attempts: u32,
-    /// No new attempt begins once this much time has passed since the first one began.
+    /// No new attempt begins once this much time is charged: waits as they are, attempts up to [`Schedule::charging_at_most`].
     pub elapsed: Duration,
     /// Upper end of the random wait after the first failure; doubles with each further one.
     pub base: Duration,
@@ -80,12 +80,25 @@ pub struct Schedule {
     policy: Policy,
     started: Instant,
     attempts: u32,
+    // When the attempt that runs began.
+    began: Instant,
+    // Time of earlier attempts and waits that counts.
+    charged: Duration,
+    most: Duration,
 }
 
 impl Schedule {
     /// Starts the clock; the first attempt begins now.
     pub fn start(policy: Policy) -> Self {
-        Self { policy, started: Instant::now(), attempts: 1 }
+        let now = Instant::now();
+        Self { policy, started: now, attempts: 1, began: now, charged: Duration::ZERO, most: Duration::MAX }
+    }
+
+    /// Charges no attempt more than `most`: one that ran longer moved bytes for the rest of the time, and a transfer that broke
+    /// after minutes deserves as many attempts as one that broke at once.
+    #[must_use]
+    pub fn charging_at_most(self, most: Duration) -> Self {
+        Self { most, ..self }
     }
 
     /// Attempts begun so far.
@@ -100,7 +113,10 @@ impl Schedule {
 
     /// After a failure: how long to wait before the next attempt, which is counted as begun; `None` to give up.
     pub fn next_wait(&mut self, class: Class) -> Option<Duration> {
-        let wait = wait(&self.policy, class, self.attempts, self.started.elapsed(), fastrand::f64())?;
+        self.charged = self.charged.saturating_add(self.began.elapsed().min(self.most));
+        let wait = wait(&self.policy, class, self.attempts, self.charged, fastrand::f64())?;
+        self.charged = self.charged.saturating_add(wait);
+        self.began = Instant::now() + wait;
         self.attempts += 1;
         Some(wait)
     }
@@ -120,11 +136,11 @@ pub fn wait(policy: &Policy, class: Class, attempts: u32, elapsed: Duration, ran
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use time::macros::datetime;
 
-    use super::{Class, Policy, classify_error, classify_status, wait};
+    use super::{Class, Policy, Schedule, classify_error, classify_status, wait};
     use crate::http::Error;
 
     const TRANSIENT: Class = Class::Transient { after: None };
@@ -174,6 +190,23 @@ mod tests {
         for (error, expected) in table {
             assert_eq!(classify_error(&error), expected, "{error:?}");
         }
+    }
+
+    #[test]
+    fn an_attempt_that_ran_for_long_is_followed_by_others() {
+        let attempts = |most: Option<u64>| {
+            let mut schedule = Schedule::start(Policy::default());
+            schedule = most.map_or(schedule.clone(), |most| schedule.charging_at_most(Duration::from_secs(most)));
+            loop {
+                schedule.began = Instant::now().checked_sub(Duration::from_secs(600)).unwrap();
+                if schedule.next_wait(TRANSIENT).is_none() {
+                    return schedule.attempts();
+                }
+            }
+        };
+        assert_eq!(attempts(None), 1);
+        assert!((3..=4).contains(&attempts(Some(30))), "{}", attempts(Some(30)));
+        assert_eq!(attempts(Some(0)), Policy::default().attempts);
     }
 
     #[test]

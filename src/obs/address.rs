@@ -71,6 +71,11 @@ impl Address {
         self.https || self.loopback
     }
 
+    /// Whether the store is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
     /// Host (as the `Host` header has it) and escaped path of an object.
     pub fn locate(&self, bucket: &str, key: &str) -> (String, String) {
         if self.virtual_host && is_host_label(bucket) {

@@ -55,10 +55,17 @@ impl Payload {
 /// Why a body stopped, kept aside because hyper reports only that it did.
 pub(crate) type Reason = Arc<Mutex<Option<String>>>;
 
-/// Adapts [`Pieces`] to hyper.
+/// Bytes are handed to the connection in frames of this size: it takes the next one when it got rid of another, which is how
+/// progress on a slow line is seen.
+const FRAME: usize = 16 * 1024;
+
+/// Adapts a [`Payload`] to hyper.
 pub(crate) struct StreamBody {
     left: u64,
-    pieces: Box<dyn Pieces>,
+    // None once everything is in memory.
+    pieces: Option<Box<dyn Pieces>>,
+    // What is in memory already.
+    rest: Bytes,
     // Only polled through `&mut self`.
     pending: Option<NextPiece>,
     progress: Progress,
@@ -66,8 +73,20 @@ pub(crate) struct StreamBody {
 }
 
 impl StreamBody {
-    pub(crate) fn new(length: u64, pieces: Box<dyn Pieces>, progress: Progress, reason: Reason) -> Self {
-        Self { left: length, pieces, pending: None, progress, reason }
+    pub(crate) fn new(payload: Payload, progress: Progress, reason: Reason) -> Self {
+        let left = payload.length();
+        let (pieces, rest) = match payload {
+            Payload::Whole(bytes) => (None, bytes),
+            Payload::Stream { pieces, .. } => (Some(pieces), Bytes::new()),
+        };
+        Self { left, pieces, rest, pending: None, progress, reason }
+    }
+
+    fn cut(&mut self) -> Frame<Bytes> {
+        let frame = self.rest.split_to(self.rest.len().min(FRAME));
+        self.left -= frame.len() as u64;
+        self.progress.touch();
+        Frame::data(frame)
     }
 
     fn fail(&self, message: String) -> std::io::Error {
@@ -85,10 +104,14 @@ impl HttpBody for StreamBody {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let mut pending = match self.pending.take() {
-            Some(pending) => pending,
-            None => self.pieces.next(),
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.cut())));
+        }
+        let next = match self.pending.take() {
+            Some(pending) => Some(pending),
+            None => self.pieces.as_mut().map(|pieces| pieces.next()),
         };
+        let Some(mut pending) = next else { return Poll::Ready(None) };
         match pending.as_mut().poll(context) {
             Poll::Pending => {
                 self.pending = Some(pending);
@@ -98,9 +121,8 @@ impl HttpBody for StreamBody {
                 Poll::Ready(Some(Err(self.fail("its length changed while it was read".to_owned()))))
             }
             Poll::Ready(Ok(piece)) => {
-                self.left -= piece.len() as u64;
-                self.progress.touch();
-                Poll::Ready(Some(Ok(Frame::data(piece))))
+                self.rest = piece;
+                Poll::Ready(Some(Ok(self.cut())))
             }
             Poll::Ready(Err(message)) => Poll::Ready(Some(Err(self.fail(message)))),
         }
@@ -153,6 +175,40 @@ impl Body {
                 None => format!("the answer was cut short, {} bytes are missing", self.left),
             };
             return Err(Error::Answer { operation: self.operation, target: self.target.clone(), message });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::BodyExt as _;
+
+    use super::{FRAME, NextPiece, Payload, Pieces, StreamBody};
+    use crate::obs::transport::Progress;
+
+    struct Twice(Bytes);
+
+    impl Pieces for Twice {
+        fn next(&mut self) -> NextPiece {
+            let piece = self.0.clone();
+            Box::pin(async move { Ok(piece) })
+        }
+    }
+
+    #[tokio::test]
+    async fn bytes_go_in_small_frames() {
+        let bytes = Bytes::from(vec![7; 2 * FRAME + 5]);
+        let whole = Payload::Whole(bytes.clone());
+        let stream = Payload::Stream { length: 2 * bytes.len() as u64, pieces: Box::new(Twice(bytes)) };
+        let once = [FRAME, FRAME, 5];
+        for (payload, expected) in [(whole, once.to_vec()), (stream, [once, once].concat())] {
+            let mut body = StreamBody::new(payload, Progress::new(), super::Reason::default());
+            let mut lengths = Vec::new();
+            while let Some(frame) = body.frame().await {
+                lengths.push(frame.unwrap().into_data().unwrap().len());
+            }
+            assert_eq!(lengths, expected);
         }
     }
 }

@@ -156,10 +156,9 @@ impl Client {
             request.headers_mut().insert(name, header_value(value)?);
         }
         let body = match call.payload {
-            Payload::Whole(bytes) => SdkBody::from(bytes),
-            Payload::Stream { length, pieces } => {
-                SdkBody::from_body_1_x(StreamBody::new(length, pieces, progress.clone(), Arc::clone(&reason)))
-            }
+            // Nothing that could be streamed; hyper sends the head in one write.
+            Payload::Whole(bytes) if bytes.is_empty() => SdkBody::from(bytes),
+            payload => SdkBody::from_body_1_x(StreamBody::new(payload, progress.clone(), Arc::clone(&reason))),
         };
         let answer = match self.inner.transport.send(request.map(|()| body), &progress).await {
             Ok(answer) => answer,
@@ -316,9 +315,27 @@ fn service_error(operation: &'static str, target: String, status: u16, headers: 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
     use http::HeaderMap;
 
-    use super::{Tags, is_encrypted, parse_content_range, service_error};
+    use super::{Client, ObsUrl, Payload, PutOptions, Tags, is_encrypted, parse_content_range, service_error};
+    use crate::auth::{Credential, Secret, StaticCredential};
+    use crate::http::testing::{Script, Server};
+    use crate::obs::Options;
+
+    #[tokio::test]
+    async fn an_empty_object_says_that_it_is_empty() {
+        let server = Server::start(vec![Script::new(200, "").header("ETag", "\"e\"")]);
+        let credential =
+            Credential { access_key: "AK".into(), secret_key: Secret::new("s"), security_token: None, expires_at: None };
+        let options = Options::new(&server.endpoint, "r", Arc::new(StaticCredential::new(credential)));
+        let client = Client::new(options).unwrap();
+        let payload = Payload::Whole(Bytes::new());
+        client.put_once(&ObsUrl::new("b", "empty/"), payload, &PutOptions::default()).await.unwrap();
+        assert!(server.seen()[0].contains("content-length: 0\r\n"), "{:?}", server.seen());
+    }
 
     #[test]
     fn reads_ranges() {

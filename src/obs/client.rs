@@ -3,19 +3,25 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use time::OffsetDateTime;
 
 use crate::auth::{Credential, CredentialSource};
 use crate::http;
-use crate::http::retry::{Policy, Schedule};
+use crate::http::retry::{Class, Policy, Schedule};
 use crate::obs::address::Address;
-use crate::obs::error::{Error, Failure};
+use crate::obs::error::{Error, Failure, ServiceError};
 use crate::obs::sdk::{self, Clock, Parts};
 use crate::obs::sign::Signer;
 use crate::obs::transport::Transport;
 
 /// Without any byte moving for this long a request counts as stalled and is tried again.
 pub const STALL: Duration = Duration::from_secs(30);
+
+/// A refusal without a code is laid to the clock when it differs from the store's by more than this; stores allow 15 minutes.
+const MOST_SKEW: time::Duration = time::Duration::minutes(5);
 
 /// How an object store is reached.
 #[derive(Clone, Debug)]
@@ -63,6 +69,16 @@ pub(crate) struct Inner {
     pub(crate) sdk: aws_sdk_s3::Client,
     credentials: Arc<dyn CredentialSource>,
     retry: Policy,
+    // How often clock or keys were put right: what was signed before that deserves another attempt.
+    repairs: AtomicU64,
+}
+
+/// What was put right for one request; each helps once or not at all.
+#[derive(Default)]
+struct Tried {
+    elsewhere: bool,
+    clock: bool,
+    keys: bool,
 }
 
 impl fmt::Debug for Client {
@@ -96,6 +112,7 @@ impl Client {
             sdk,
             credentials: options.credentials,
             retry: options.retry,
+            repairs: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -106,7 +123,7 @@ impl Client {
     }
 
     /// Runs a request until it succeeds, fails for good, or the policy's budget is spent. The closure gets the number of the
-    /// attempt, 1 first. A clock that is wrong and temporary keys that have ended are put right once, without waiting.
+    /// attempt, 1 first. A clock that is wrong and temporary keys that the store rejects are put right once, without waiting.
     ///
     /// # Errors
     /// The last failure, wrapped with the number of attempts when there was more than one.
@@ -116,19 +133,20 @@ impl Client {
         F: FnMut(u32) -> R,
         R: Future<Output = Result<T, E>>,
     {
-        let mut schedule = Schedule::start(self.inner.retry);
-        let mut put_right = false;
+        let mut schedule = Schedule::start(self.inner.retry).charging_at_most(self.inner.transport.stall());
+        let mut tried = Tried::default();
         loop {
+            let repairs = self.inner.repairs.load(Ordering::SeqCst);
             let error = match request(schedule.attempts()).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
             let Some(failure) = error.as_obs() else { return Err(error) };
-            if !put_right && self.put_right(failure) {
-                put_right = true;
+            // Boxed, as it is rare: every request would carry its state.
+            if Box::pin(self.put_right(failure, repairs, &mut tried)).await {
                 continue;
             }
-            let Some(wait) = schedule.next_wait(failure.class()) else {
+            let Some(wait) = schedule.next_wait(self.class(failure)) else {
                 let tried = schedule.attempts();
                 return Err(if tried > 1 { error.exhausted(tried, schedule.elapsed()) } else { error });
             };
@@ -137,16 +155,47 @@ impl Client {
         }
     }
 
-    fn put_right(&self, failure: &Error) -> bool {
-        if failure.is_expired() {
-            self.inner.credentials.invalidate();
+    /// Nothing is on its way up on this machine: a refused connection is final.
+    fn class(&self, failure: &Error) -> Class {
+        let is_refused = matches!(failure, Error::Http(http::Error::Connect { .. }));
+        if is_refused && self.inner.address.is_loopback() { Class::Fatal } else { failure.class() }
+    }
+
+    /// Whether a refusal has a cause that is gone now; `repairs` is what their number was when the request was signed.
+    async fn put_right(&self, failure: &Error, repairs: u64, tried: &mut Tried) -> bool {
+        let Some(service) = failure.service().filter(|_| failure.is_refusal()) else { return false };
+        let first = |tried: &mut bool| !std::mem::replace(tried, true);
+        if self.inner.repairs.load(Ordering::SeqCst) != repairs && first(&mut tried.elsewhere) {
+            // Another request did it meanwhile.
             return true;
         }
-        let date = failure.service().filter(|service| service.code == "RequestTimeTooSkewed").and_then(|service| service.date);
-        if let Some(date) = date {
+        if let Some(date) = self.correct_date(service)
+            && first(&mut tried.clock)
+        {
             self.inner.clock.correct(date);
+        } else if self.may_be_stale(failure, service).await && first(&mut tried.keys) {
+            self.inner.credentials.invalidate();
+        } else {
+            return false;
         }
-        date.is_some()
+        self.inner.repairs.fetch_add(1, Ordering::SeqCst);
+        true
+    }
+
+    /// The store's time, if the clocks differ too much. Answers to HEAD have no code; then only their date tells.
+    fn correct_date(&self, service: &ServiceError) -> Option<OffsetDateTime> {
+        let differs = |date: &OffsetDateTime| (*date - self.inner.clock.now()).abs() > MOST_SKEW;
+        match service.code.as_str() {
+            "RequestTimeTooSkewed" => service.date,
+            "" => service.date.filter(differs),
+            _ => None,
+        }
+    }
+
+    /// Temporary keys are cached, also between runs, and the store may have forgotten them since.
+    async fn may_be_stale(&self, failure: &Error, service: &ServiceError) -> bool {
+        let doubted = failure.is_unauthenticated() || service.code.is_empty();
+        failure.is_expired() || (doubted && self.credential().await.is_ok_and(|credential| credential.expires_at.is_some()))
     }
 
     /// Runs one control request with a limit on its whole duration, retried.
@@ -167,5 +216,73 @@ impl Client {
             }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+    use time::macros::datetime;
+
+    use super::{Client, Options};
+    use crate::auth::{Credential, CredentialSource, Error, Secret};
+    use crate::http::testing::{Script, Server};
+
+    /// `AK0`, and after each time it was forgotten the next.
+    #[derive(Debug)]
+    struct Keys {
+        forgotten: AtomicU32,
+        temporary: bool,
+    }
+
+    #[async_trait]
+    impl CredentialSource for Keys {
+        async fn credential(&self) -> Result<Arc<Credential>, Error> {
+            Ok(Arc::new(Credential {
+                access_key: format!("AK{}", self.forgotten.load(Ordering::SeqCst)),
+                secret_key: Secret::new("secret"),
+                security_token: None,
+                expires_at: self.temporary.then_some(datetime!(2999-01-01 00:00 UTC)),
+            }))
+        }
+
+        fn invalidate(&self) {
+            self.forgotten.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Asks once; whether that succeeded, and the requests it took.
+    async fn ask(temporary: bool, scripts: Vec<Script>) -> (bool, Vec<String>) {
+        let server = Server::start(scripts);
+        let keys = Arc::new(Keys { forgotten: AtomicU32::new(0), temporary });
+        let client = Client::new(Options::new(&server.endpoint, "r", keys)).unwrap();
+        let found = client.head_bucket("bucket").await.is_ok();
+        (found, server.seen())
+    }
+
+    fn refused() -> Script {
+        Script::new(403, "")
+    }
+
+    #[tokio::test]
+    async fn temporary_keys_that_the_store_rejects_are_replaced_once() {
+        let (found, seen) = ask(true, vec![refused(), Script::new(200, "")]).await;
+        assert!(found && seen.len() == 2, "{seen:?}");
+        assert!(seen[0].contains("Credential=AK0/") && seen[1].contains("Credential=AK1/"), "{seen:?}");
+        let (found, seen) = ask(true, vec![refused(), refused(), Script::new(200, "")]).await;
+        assert!(!found && seen.len() == 2, "{seen:?}");
+        let (found, seen) = ask(false, vec![refused(), Script::new(200, "")]).await;
+        assert!(!found && seen.len() == 1, "permanent keys stay what they are {seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_clock_shows_in_the_date_of_a_refusal() {
+        let late = refused().header("Date", "Fri, 01 Jan 2038 00:10:00 GMT");
+        let (found, seen) = ask(false, vec![late, Script::new(200, "")]).await;
+        assert!(found && seen.len() == 2, "{seen:?}");
+        assert!(seen[1].contains("x-amz-date: 20380101T00"), "{seen:?}");
     }
 }

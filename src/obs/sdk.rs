@@ -51,6 +51,8 @@ pub(crate) fn client(parts: Parts<'_>) -> aws_sdk_s3::Client {
         .identity_cache(IdentityCache::no_cache())
         .http_client(Connector(parts.transport))
         .time_source(SharedClock(parts.clock))
+        // The clock is corrected here for both halves; the SDK would add its own correction to that.
+        .disable_clock_skew_correction(true)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())

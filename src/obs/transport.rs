@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_smithy_types::body::SdkBody;
-use http::header::{PROXY_AUTHORIZATION, USER_AGENT};
-use http::{HeaderValue, Request, Response};
+use http::header::{CONTENT_LENGTH, PROXY_AUTHORIZATION, USER_AGENT};
+use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -74,6 +74,7 @@ impl Transport {
     /// Sends a request and waits for the head of the answer. `progress` is touched by the body, if it is one that streams.
     pub(crate) async fn send(&self, mut request: Request<SdkBody>, progress: &Progress) -> Result<Response<Incoming>, Error> {
         request.headers_mut().insert(USER_AGENT, self.user_agent.clone());
+        announce_length(&mut request);
         if let Some(authorization) = self.connector.proxy_authorization(request.uri())? {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
@@ -90,6 +91,14 @@ impl Transport {
                 return answer.map_err(|error| classify(&host, error)).inspect(trace_answer);
             }
         }
+    }
+}
+
+/// hyper leaves the length of an empty body out; OBS answers 411 to that.
+fn announce_length(request: &mut Request<SdkBody>) {
+    let carries = matches!(*request.method(), Method::PUT | Method::POST);
+    if let Some(length) = request.body().content_length().filter(|_| carries) {
+        request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
 }
 

@@ -186,7 +186,8 @@ async fn a_store_that_is_not_there_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     make_tree(folder.path(), &[("a", Some(b"1".to_vec()))]);
     let error = upload(&client(&format!("http://{closed}")), folder.path(), "p/", &copy::Options::default()).await.unwrap_err();
-    assert!(error.store().unwrap().is_network() && error.to_string().contains("after 5 attempts"), "{error}");
+    // At once: nothing is on its way up on this machine.
+    assert!(error.store().unwrap().is_network() && !error.to_string().contains("attempts"), "{error}");
 }
 
 /// Stops the copy when the first file that streams has moved a piece.

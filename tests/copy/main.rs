@@ -6,5 +6,6 @@ mod command;
 mod faults;
 mod proxy;
 mod safety;
+mod stops;
 mod support;
 mod trees;

@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::symlink;
 
-use ma_cli::copy;
+use ma_cli::copy::{self, Plan, Verify};
+use ma_cli::obs::ObsUrl;
 
-use crate::support::{Store, client, download, keys, make_tree, put, small_parts, tree, upload};
+use crate::proxy::{Fault, Proxy};
+use crate::support::{Store, client, copy_plan, download, keys, make_tree, put, small_parts, tree, upload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_outside_the_destination() {
@@ -61,4 +63,31 @@ async fn a_folder_in_the_place_of_a_file_fails_that_file() {
     let down = download(&client, "p/", folder.path(), &copy::Options::default()).await.unwrap();
     assert_eq!((down.files, down.failed), (1, 1));
     assert_eq!(tree(folder.path()).keys().collect::<Vec<_>>(), ["a", "a/kept", "b"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_makes_no_bucket() {
+    let store = Store::embedded().await;
+    let proxy = Proxy::start(&store.endpoint, Fault::Reset, 0, |_, _| true).await;
+    let client = client(&proxy.endpoint);
+    let folder = tempfile::tempdir().unwrap();
+    let up = upload(&client, folder.path(), "", &copy::Options::default()).await.unwrap();
+    assert_eq!((up.files, up.folders, up.failed), (0, 1, 0), "{:?}", up.failures);
+    let plan = Plan::UploadFolder { source: folder.path().to_owned(), destination: ObsUrl::new("missing", "") };
+    let error = copy_plan(&client, plan, &copy::Options::default()).await.unwrap_err();
+    assert!(error.store().unwrap().is_no_such_bucket(), "{error}");
+    assert!(proxy.seen().iter().all(|request| !request.starts_with("PUT")), "{:?}", proxy.seen());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_folder_passes_every_check() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let folder = tempfile::tempdir().unwrap();
+    make_tree(folder.path(), &[("empty", None)]);
+    for verify in [Verify::Auto, Verify::Md5, Verify::Crc, Verify::Size, Verify::None] {
+        let up = upload(&client, folder.path(), "p/", &copy::Options { verify, ..copy::Options::default() }).await.unwrap();
+        assert_eq!((up.folders, up.failed), (1, 0), "{verify:?} {:?}", up.failures);
+    }
+    assert_eq!(keys(&client, "p/").await, ["p/empty/"]);
 }

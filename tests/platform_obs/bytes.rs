@@ -7,10 +7,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, Method};
 use md5::{Digest as _, Md5};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::refused;
 use crate::signatures::{obs_signed, signed};
 use crate::support::{Server, tree};
+
+#[tokio::test]
+async fn an_upload_says_how_long_it_is() {
+    let (server, _) = Server::with_bucket().await;
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
+    stream.write_all(b"PUT /bucket/k HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 411 ") && answer.contains("<Code>MissingContentLength</Code>"), "{answer}");
+}
 
 #[tokio::test]
 async fn ranges() {

@@ -49,7 +49,8 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let request = Request::parse(&args.src, &args.dst, &ctx.env.directory)?;
     let client = ctx.obs()?;
     let cancel = ctx.cancel();
-    let plan = Plan::resolve(&client, &request, args.drop_last_dir).await?;
+    let resolving = Plan::resolve(&client, &request, args.drop_last_dir);
+    let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
     let options = copy::Options {
         jobs: usize::try_from(args.jobs).unwrap_or(copy::budget::SLOTS),
         part_size: args.part_size,

@@ -93,7 +93,7 @@ impl Gate {
             Proof::VendorV4 | Proof::Other => Dialect::Aws,
         };
         let (method, uri) = (parts.method.clone(), parts.uri.clone());
-        let answer = match self.verify(&mut parts, &query, proof) {
+        let answer = match check_length(&parts, &query).and_then(|()| self.verify(&mut parts, &query, proof)) {
             Ok(()) => {
                 dialect::translate(&mut parts, dialect);
                 parts.extensions.insert(dialect);
@@ -228,4 +228,19 @@ fn internal() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
+}
+
+/// As OBS does: what uploads an object or a part says how long it is, also when it is empty.
+fn check_length(parts: &http::request::Parts, query: &Query) -> S3Result<()> {
+    let said = [http::header::CONTENT_LENGTH, http::header::TRANSFER_ENCODING];
+    let copies = ["x-amz-copy-source", "x-obs-copy-source"];
+    let names_object = parts.uri.path().trim_start_matches('/').split_once('/').is_some_and(|(_, key)| !key.is_empty());
+    let uploads = parts.method == Method::PUT
+        && names_object
+        && (parts.uri.query().is_none() || query.has("partnumber"))
+        && !copies.iter().any(|name| parts.headers.contains_key(*name));
+    if uploads && !said.iter().any(|name| parts.headers.contains_key(name)) {
+        return Err(S3ErrorCode::MissingContentLength.into());
+    }
+    Ok(())
 }
