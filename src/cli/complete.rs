@@ -1,5 +1,8 @@
 //! Completion by click's protocol: `_MA_CLI_COMPLETE=<shell>_source` prints a script for the shell, which calls back with
 //! `<shell>_complete` and the words in `COMP_WORDS` and `COMP_CWORD`.
+//!
+//! The candidates come from the clap tree by rules of our own: clap's completion engine knows neither multi-letter names with one
+//! dash nor choices that match in any case, and writes no records of click's form.
 
 use clap::{Arg, Command, ValueHint};
 
