@@ -311,6 +311,8 @@ impl From<obs::Error> for Error {
             error if error.is_no_such_bucket() => {
                 Self::new(Kind::NotFound, message).hint("make it with: ma-cli obs mb obs://BUCKET")
             }
+            error if error.code() == Some("InvalidBucketName") => Self::new(Kind::Usage, message)
+                .hint("a bucket's name has 3 to 63 characters: small letters, digits, dashes and dots"),
             error => match error.status() {
                 Some(403) => {
                     Self::new(Kind::Forbidden, message).hint("the credentials lack a permission; see: ma-cli configure")

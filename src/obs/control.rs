@@ -1,8 +1,5 @@
 //! Verbs on buckets and objects that move no bytes.
 
-use std::time::Duration;
-
-use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
 use time::OffsetDateTime;
 
@@ -196,18 +193,6 @@ impl Client {
             reason: format!("{}: {}", error.code().unwrap_or("unknown"), error.message().unwrap_or_default()),
         });
         Ok(left.collect())
-    }
-
-    /// A link that lets anyone get the object until it expires.
-    ///
-    /// # Errors
-    /// [`Error::Source`] when the duration is longer than a week; whatever the credential source says.
-    pub async fn presign_get(&self, url: &ObsUrl, expires_in: Duration) -> Result<String, Error> {
-        self.credential().await?;
-        let config = PresigningConfig::expires_in(expires_in).map_err(|error| Error::Source(error.to_string()))?;
-        let request = self.inner.sdk.get_object().bucket(&url.bucket).key(&url.key);
-        let signed = request.presigned(config).await.map_err(|error| convert("sign", url.to_string(), error))?;
-        Ok(signed.uri().to_owned())
     }
 }
 

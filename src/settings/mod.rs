@@ -135,9 +135,4 @@ impl Settings {
             }
         })
     }
-
-    /// Whether the embedded platform is meant.
-    pub fn is_local(&self) -> bool {
-        self.profile.value == LOCAL_PROFILE
-    }
 }

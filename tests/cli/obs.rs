@@ -42,6 +42,14 @@ fn what_is_not_there_is_exit_code_5() {
 }
 
 #[test]
+fn a_bucket_name_that_no_store_takes_says_what_one_looks_like() {
+    let platform = LocalPlatform::start();
+    let output = platform.run(&["obs", "mb", "obs://t"]);
+    assert_eq!(output.code, 2, "{output:?}");
+    assert!(output.stderr.contains("hint: a bucket's name has 3 to 63 characters"), "{output:?}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let platform = LocalPlatform::start();
     assert_eq!(platform.run(&["obs", "mb", "obs://lab"]).code, 0);
