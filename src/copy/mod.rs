@@ -13,10 +13,13 @@ pub mod key;
 pub mod options;
 pub mod parts;
 pub mod plan;
+pub mod report;
 mod resolve;
 mod run;
 pub mod scan;
+pub mod select;
 pub mod summary;
+pub mod update;
 pub mod upload;
 
 use std::sync::Arc;
@@ -28,6 +31,7 @@ pub use error::Error;
 pub use event::{Event, EventSink, Silent};
 pub use options::Options;
 pub use plan::Plan;
+pub use select::Selection;
 pub use summary::{Failure, Summary};
 
 use crate::obs;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{Receiver, channel};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::copy::budget::Budget;
@@ -18,8 +18,10 @@ use crate::copy::digest::Check;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
 use crate::copy::plan::Plan;
+use crate::copy::report::{Line, Status};
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
+use crate::copy::update::Verdict;
 use crate::copy::{Options, download, key, upload};
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
@@ -74,9 +76,14 @@ impl Run {
 
     async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let status = std::fs::metadata(&source).map_err(|error| Error::local("read", &source, error))?;
+        let name = source.display().to_string();
+        let context = scan::Context::new(&self.client, &self.options);
+        let looking = scan::upload::one(&context, &source, &status, &destination);
+        if let Verdict::Leave(reason) = self.unless_stopped(looking).await?? {
+            return Ok(self.skip_one(&name, status.len(), reason));
+        }
         self.found(status.len());
         self.events.event(Event::ScanDone);
-        let name = source.display().to_string();
         let done = upload::file(self, &source, &destination, status.len()).await?;
         Ok(self.summarise_one(name, done))
     }
@@ -87,21 +94,26 @@ impl Run {
         let info = self.unless_stopped(self.client.head(&source)).await?.map_err(|error| {
             if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
         })?;
-        self.found(info.size);
-        self.events.event(Event::ScanDone);
         let folder = destination.parent().unwrap_or(Path::new("/"));
-        let target = Arc::new(Destination::open(folder)?);
         let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
+        let context = scan::Context::new(&self.client, &self.options);
+        if let Verdict::Leave(reason) = scan::listing::one(&context, folder, name, &entry)? {
+            return Ok(self.skip_one(name, entry.size, reason));
+        }
+        self.found(entry.size);
+        self.events.event(Event::ScanDone);
+        let target = Arc::new(Destination::open(folder)?);
         let done = download::object(self, &target, name, &source.bucket, &entry).await?;
         Ok(self.summarise_one(name.to_owned(), done))
     }
 
     async fn upload_folder(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let scan = tokio::task::spawn_blocking(move || scan::walk(&source, sender));
+        let scan =
+            tokio::spawn(scan::upload(scan::Context::new(&self.client, &self.options), source, destination.clone(), sender));
         let summary = self
             .pump(receiver, |run, item| match item {
-                Item::LocalFile { name, path, size } => {
+                Item::LocalFile { name, path, size, .. } => {
                     let url = destination.join(&name);
                     Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
                 }
@@ -112,15 +124,14 @@ impl Run {
                 other => refuse(other),
             })
             .await;
-        scan.await.map_err(|error| Error::local("walk", "", std::io::Error::other(error)))??;
-        summary
+        finished(scan, summary).await
     }
 
     async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
         let bucket = source.bucket.clone();
-        let client = self.client.clone();
-        let scan = tokio::spawn(async move { scan::list(&client, &source, sender).await });
+        let context = scan::Context::new(&self.client, &self.options);
+        let scan = tokio::spawn(scan::download(context, source, destination.to_owned(), sender));
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
@@ -132,7 +143,7 @@ impl Run {
                     None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
                 };
                 match item {
-                    Item::Object { name, entry } => Box::pin(async move {
+                    Item::Object { name, entry, .. } => Box::pin(async move {
                         let done = match open() {
                             Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
                             Err(error) => Err(error),
@@ -147,18 +158,7 @@ impl Run {
                 }
             })
             .await;
-        if summary.is_err() {
-            // It may wait for an answer that never comes.
-            scan.abort();
-        }
-        let listed = match scan.await {
-            Ok(listed) => listed,
-            Err(error) => Err(Error::local("list", "", std::io::Error::other(error))),
-        };
-        let summary = match (summary, listed) {
-            (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
-            (Ok(summary), Ok(())) => summary,
-        };
+        let summary = finished(scan, summary).await?;
         // An empty bucket is an empty folder.
         if target.get().is_none() {
             Destination::open(destination)?;
@@ -183,6 +183,11 @@ impl Run {
             while tasks.len() < most
                 && let Some(item) = waiting.pop_front()
             {
+                if let Item::Skipped { files, bytes } = item {
+                    tally.summary.skip(files, bytes);
+                    self.events.event(Event::Skipped { files, bytes });
+                    continue;
+                }
                 self.announce(&item);
                 tasks.spawn(begin(Arc::clone(self), item));
             }
@@ -242,7 +247,7 @@ impl Run {
         match *done {
             Done::File { bytes, check } => {
                 summary.add(bytes, check);
-                self.events.event(Event::Finished { name, bytes });
+                self.events.event(Event::Finished { name, bytes, check });
             }
             Done::Folder => summary.folders += 1,
         }
@@ -251,6 +256,16 @@ impl Run {
     fn summarise_one(&self, name: String, done: Done) -> Summary {
         let mut summary = Summary::default();
         self.count(&mut summary, name, &done);
+        summary
+    }
+
+    fn skip_one(&self, name: &str, bytes: u64, reason: &'static str) -> Summary {
+        if let Some(report) = &self.options.selection.report {
+            report.record(&Line { bytes: Some(bytes), reason: Some(reason), ..Line::new(name, Status::Skipped) });
+        }
+        let mut summary = Summary::default();
+        summary.skip(1, bytes);
+        self.events.event(Event::Skipped { files: 1, bytes });
         summary
     }
 
@@ -272,6 +287,19 @@ struct Tally {
     summary: Summary,
     // Files in a row that failed for want of a connection.
     unreachable: u32,
+}
+
+/// The summary, if the scan ended well too.
+async fn finished(scan: JoinHandle<Result<(), Error>>, summary: Result<Summary, Error>) -> Result<Summary, Error> {
+    if summary.is_err() {
+        // It may wait for an answer that never comes.
+        scan.abort();
+    }
+    let scanned = match scan.await {
+        Ok(scanned) => scanned,
+        Err(error) => Err(Error::local("look for files in", "", std::io::Error::other(error))),
+    };
+    summary.and_then(|summary| scanned.map(|()| summary))
 }
 
 fn refuse(item: Item) -> Task {

@@ -105,6 +105,7 @@ impl EventSink for CopyProgress {
             Event::Finished { .. } => {
                 self.files.fetch_add(1, Ordering::Relaxed);
             }
+            Event::Skipped { .. } => {}
             Event::Failed { .. } => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }

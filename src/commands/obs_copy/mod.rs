@@ -1,14 +1,22 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
+mod existing_args;
 mod report;
+mod selection_args;
 mod transfer_args;
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
+use crate::commands::obs_copy::existing_args::ExistingArgs;
+use crate::commands::obs_copy::selection_args::SelectionArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
+use crate::copy::report::Recording;
 use crate::copy::{self, Plan, plan::Request};
 use crate::ctx::Ctx;
 use crate::error::Error;
+use crate::obs;
 use crate::ui::Format;
 
 /// Copy files and folders between this machine and OBS
@@ -20,7 +28,11 @@ use crate::ui::Format;
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
   ma-cli obs-copy ./data/ obs://bucket/test-copy/ --drop-last-dir
-  ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/")]
+  ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/
+  ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --include '*.jpg' --exclude 'tmp/'
+  ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --delete --dry-run
+  ma-cli obs-copy obs://bucket/data/ ./data/ -d --shard 1/4 --report report.jsonl
+  ma-cli obs-copy obs://bucket/data/ ./data/ -d --files-from report.jsonl")]
 pub struct ObsCopyArgs {
     /// What to copy: a file, a folder, or an obs:// path
     #[arg(value_name = "SRC")]
@@ -33,6 +45,10 @@ pub struct ObsCopyArgs {
     drop_last_dir: bool,
     #[command(flatten)]
     transfer: TransferArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    existing: ExistingArgs,
 }
 
 /// Copies and reports.
@@ -47,9 +63,14 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);
-    let progress = Arc::new(ctx.ui.copy_progress());
-    let copied = copy::copy(&client, plan, &options, Arc::clone(&progress) as Arc<dyn copy::EventSink>, &cancel).await;
-    drop(progress);
+    let mut selection = copy::Selection::default();
+    args.selection.apply(&mut selection, &ctx.env.directory)?;
+    args.existing.apply(&mut selection, &ctx.env.directory)?;
+    if args.existing.deletes() || args.existing.is_dry_run() || args.existing.is_sure() {
+        return Err(Error::new(crate::error::Kind::Usage, "--delete and --dry-run cannot be used yet"));
+    }
+    options.selection = Arc::new(selection);
+    let copied = copy(ctx, &client, plan, &options, &cancel).await;
     let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
@@ -60,6 +81,25 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     }
     ctx.ui.note(&report.sentence());
     report.into_result(ctx)
+}
+
+/// Copies, with progress and report.
+async fn copy(
+    ctx: &Ctx,
+    client: &obs::Client,
+    plan: Plan,
+    options: &copy::Options,
+    cancel: &CancellationToken,
+) -> Result<copy::Summary, Error> {
+    let mut events: Arc<dyn copy::EventSink> = Arc::new(ctx.ui.copy_progress());
+    if let Some(report) = &options.selection.report {
+        events = Arc::new(Recording { watcher: events, report: Arc::clone(report) });
+    }
+    let copied = copy::copy(client, plan, options, events, cancel).await;
+    if let Some(report) = &options.selection.report {
+        report.finish()?;
+    }
+    Ok(copied?)
 }
 
 /// The original's two lines: local paths are absolute, OBS paths as given.
