@@ -4,8 +4,13 @@
 
 mod command;
 mod faults;
+mod filters;
+mod mirror;
+mod program;
 mod proxy;
+mod report;
 mod safety;
 mod stops;
 mod support;
 mod trees;
+mod update;

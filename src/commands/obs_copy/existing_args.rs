@@ -57,11 +57,6 @@ impl ExistingArgs {
         Ok(())
     }
 
-    /// Whether the destination is to have nothing that the source has not.
-    pub(super) fn deletes(&self) -> bool {
-        self.delete
-    }
-
     /// Whether nobody wants to be asked.
     pub(super) fn is_sure(&self) -> bool {
         self.yes

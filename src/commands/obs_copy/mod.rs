@@ -1,6 +1,8 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
 mod existing_args;
+mod mirror;
+mod preview;
 mod report;
 mod selection_args;
 mod transfer_args;
@@ -66,12 +68,17 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let mut selection = copy::Selection::default();
     args.selection.apply(&mut selection, &ctx.env.directory)?;
     args.existing.apply(&mut selection, &ctx.env.directory)?;
-    if args.existing.deletes() || args.existing.is_dry_run() || args.existing.is_sure() {
-        return Err(Error::new(crate::error::Kind::Usage, "--delete and --dry-run cannot be used yet"));
-    }
+    selection.check(&plan)?;
     options.selection = Arc::new(selection);
-    let copied = copy(ctx, &client, plan, &options, &cancel).await;
-    let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
+    if args.existing.is_dry_run() {
+        return preview::run(ctx, &client, &plan, &options, &cancel).await;
+    }
+    let carried_out = carry_out(ctx, &client, plan, &options, args.existing.is_sure(), &cancel).await;
+    if let Some(report) = &options.selection.report {
+        report.finish()?;
+    }
+    let (summary, deleted) = carried_out?;
+    let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary, deleted };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
     } else if report.summary.failed == 0 {
@@ -83,23 +90,25 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     report.into_result(ctx)
 }
 
-/// Copies, with progress and report.
-async fn copy(
+/// Copies, with progress and report; then deletes, if that was asked for.
+async fn carry_out(
     ctx: &Ctx,
     client: &obs::Client,
     plan: Plan,
     options: &copy::Options,
+    is_sure: bool,
     cancel: &CancellationToken,
-) -> Result<copy::Summary, Error> {
+) -> Result<(copy::Summary, u64), Error> {
     let mut events: Arc<dyn copy::EventSink> = Arc::new(ctx.ui.copy_progress());
     if let Some(report) = &options.selection.report {
         events = Arc::new(Recording { watcher: events, report: Arc::clone(report) });
     }
-    let copied = copy::copy(client, plan, options, events, cancel).await;
-    if let Some(report) = &options.selection.report {
-        report.finish()?;
-    }
-    Ok(copied?)
+    let mut summary = copy::copy(client, plan.clone(), options, events, cancel).await?;
+    let deleted = match options.selection.seen {
+        Some(_) => mirror::run(ctx, client, &plan, options, (&mut summary, is_sure), cancel).await?,
+        None => 0,
+    };
+    Ok((summary, deleted))
 }
 
 /// The original's two lines: local paths are absolute, OBS paths as given.

@@ -12,6 +12,7 @@ pub(super) struct Report {
     pub(super) source: String,
     pub(super) destination: String,
     pub(super) summary: Summary,
+    pub(super) deleted: u64,
 }
 
 impl Report {
@@ -22,8 +23,9 @@ impl Report {
         let rate = text::bytes((*bytes as f64 / seconds.max(0.001)) as u64);
         let checked = if *files == 0 { String::new() } else { format!("; checked by {}", checks.describe()) };
         let skipped = if *skipped == 0 { String::new() } else { format!("; {skipped} skipped") };
+        let deleted = if self.deleted == 0 { String::new() } else { format!("; {} deleted", self.deleted) };
         let failed = if *failed == 0 { String::new() } else { format!("; {failed} failed") };
-        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{skipped}{failed}", text::bytes(*bytes))
+        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{skipped}{deleted}{failed}", text::bytes(*bytes))
     }
 
     /// Lists what failed; an error if anything did.
@@ -63,6 +65,7 @@ impl Present for Report {
             "checked": {"md5": checks.md5, "crc": checks.crc, "size": checks.size, "none": checks.none},
             "skipped": skipped,
             "skipped_bytes": skipped_bytes,
+            "deleted": self.deleted,
             "failed": failed,
             "failures": failures,
         })

@@ -68,15 +68,18 @@ impl Placing {
         let placed = self.places.place(relative, entry.size);
         match &placed {
             Ok(Place::File(name)) => self.outbox.saw(|| Seen::file(name)),
-            Ok(Place::Folder(name)) => self.outbox.saw(|| Seen::folder(name)),
-            Err(_) => {}
+            Ok(Place::Folder(name)) if !name.is_empty() => self.outbox.saw(|| Seen::folder(name)),
+            _ => {}
         }
         if !is_asked_for {
             return false;
         }
         match placed {
             Ok(Place::File(name)) => self.file(name, entry),
-            Ok(Place::Folder(name)) => self.outbox.push(Item::Marker { name }),
+            Ok(Place::Folder(name)) => {
+                let exists = self.local.as_mut().is_some_and(|local| local.folder(&name).is_some());
+                !exists && self.outbox.push(Item::Marker { name })
+            }
             Err(_) if self.selection.conflict == Conflict::Skip => self.outbox.skip(relative, entry.size, "conflict"),
             Err(reason) => {
                 let error = Error::unplaceable(&entry.key, reason);

@@ -92,7 +92,9 @@ impl Uploads {
                 if selection.takes(name) { self.file(name, Version { size, modified }) } else { Ok(()) }
             }
             Found::Folder { name, is_empty } => {
-                self.outbox.saw(|| Seen::folder(name));
+                if !name.is_empty() {
+                    self.outbox.saw(|| Seen::folder(name));
+                }
                 let is_asked_for = is_empty && (name.is_empty() || selection.takes_folder(name));
                 if is_asked_for { self.folder(name) } else { Ok(()) }
             }

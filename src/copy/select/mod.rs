@@ -16,6 +16,8 @@ pub use names::Names;
 pub use seen::Seen;
 pub use shard::Shard;
 
+use crate::copy::error::Error;
+use crate::copy::plan::Plan;
 use crate::copy::report::Report;
 
 /// What is copied, and what is left.
@@ -40,6 +42,26 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Says whether this can be asked of a plan: names, patterns, shares and mirrors are about folders.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] names the option.
+    pub fn check(&self, plan: &Plan) -> Result<(), Error> {
+        if matches!(plan, Plan::UploadFolder { .. } | Plan::DownloadFolder { .. }) {
+            return Ok(());
+        }
+        let asked = [
+            ("--include and --exclude choose", !self.filter.is_empty()),
+            ("--shard chooses", self.shard.is_some()),
+            ("--files-from chooses", self.names.is_some()),
+            ("--delete deletes", self.seen.is_some()),
+        ];
+        match asked.into_iter().find(|(_, is_asked)| *is_asked) {
+            Some((option, _)) => Err(Error::Plan(format!("{option} among what is in a folder; the source is one file"))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a file of this name is asked for.
     pub fn takes(&self, name: &str) -> bool {
         self.filter.takes(name) && self.shard.is_none_or(|shard| shard.takes(name))
