@@ -80,9 +80,9 @@ impl<'a> Printer<'a> {
             return ControlFlow::Continue(());
         }
         if self.is_json {
-            json_line(&mut self.buffer, action)
+            json_line(&mut self.buffer, action);
         } else {
-            text_line(&mut self.buffer, action)
+            text_line(&mut self.buffer, action);
         }
         if self.buffer.len() < CHUNK {
             return ControlFlow::Continue(());

@@ -69,7 +69,8 @@ pub(super) async fn delete(
             match left.iter().find(|left| left.key == *key) {
                 None => deleted.count(report, &extra),
                 Some(left) => {
-                    deleted.fail(report, extra.name, Error::NotDeleted { name: key.clone(), reason: left.reason.clone() })
+                    let error = Error::NotDeleted { name: key.clone(), reason: left.reason.clone() };
+                    deleted.fail(report, extra.name, error);
                 }
             }
         }

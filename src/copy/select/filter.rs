@@ -107,6 +107,9 @@ mod tests {
 
     use super::Filter;
 
+    /// Includes, excludes, what passes, what does not.
+    type Row = (&'static [&'static str], &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+
     fn filter(includes: &[&str], excludes: &[&str]) -> Filter {
         let owned = |patterns: &[&str]| patterns.iter().map(|pattern| (*pattern).to_owned()).collect::<Vec<_>>();
         Filter::new(&owned(includes), &owned(excludes)).unwrap()
@@ -114,7 +117,7 @@ mod tests {
 
     #[test]
     fn takes_what_is_asked_for() {
-        let table: &[(&[&str], &[&str], &[&str], &[&str])] = &[
+        let table: &[Row] = &[
             // includes, excludes, taken, left
             (&[], &[], &["a", "a/b"], &[]),
             (&["*.txt"], &[], &["a.txt", "d/e/a.txt", "x.txt/below"], &["a.jpg", "a.txt.gz"]),
@@ -147,7 +150,7 @@ mod tests {
 
     #[test]
     fn walks_only_where_something_can_be() {
-        let table: &[(&[&str], &[&str], &[&str], &[&str])] = &[
+        let table: &[Row] = &[
             // includes, excludes, entered, left alone
             (&[], &["a/*.tmp", ".git", "b/"], &["a", "c"], &[".git", "a/.git", "b", "b/c"]),
             (&["a/b/*.txt"], &[], &["a", "a/b"], &["b", "ab"]),
