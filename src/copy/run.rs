@@ -12,14 +12,17 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::budget::Budget;
+use crate::copy::budget::{Budget, Counter};
 use crate::copy::destination::Destination;
 use crate::copy::digest::Check;
+use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
 use crate::copy::plan::Plan;
+use crate::copy::rate::Rate;
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
+use crate::copy::upload::small::Loads;
 use crate::copy::{Options, download, key, upload};
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
@@ -33,8 +36,20 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
+    pub(super) rate: Option<Rate>,
+    pub(super) loads: Loads,
+    pub(super) writes: Writes,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Complaints(Client);
+
+impl Counter for Complaints {
+    fn count(&self) -> u64 {
+        self.0.throttled()
+    }
 }
 
 /// A file or folder that arrived.
@@ -49,8 +64,11 @@ type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
-        let budget = Budget::new(options.jobs, options.memory);
-        Arc::new(Self { client, options, budget, events, cancel })
+        let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
+        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
+        let (loads, writes) = (upload::small::desk(), download::small::desk());
+        Arc::new(Self { client, options, budget, rate, loads, writes, events, cancel })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -64,6 +82,13 @@ impl Run {
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// Waits until so many bytes may be moved.
+    pub(super) async fn take_rate(&self, bytes: usize) {
+        if let Some(rate) = &self.rate {
+            rate.take(bytes as u64).await;
+        }
     }
 
     /// The result of a request, unless the run is stopped first.
@@ -228,7 +253,11 @@ impl Run {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
                 tally.unreachable = if unreachable { tally.unreachable + 1 } else { 0 };
                 let nothing_worked = tally.summary.files + tally.summary.folders == 0;
-                if error.is_fatal() || (nothing_worked && error.is_fatal_at_first()) || tally.unreachable >= UNREACHABLE {
+                if self.options.fail_fast
+                    || error.is_fatal()
+                    || (nothing_worked && error.is_fatal_at_first())
+                    || tally.unreachable >= UNREACHABLE
+                {
                     return Some(error);
                 }
                 self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
@@ -289,16 +318,18 @@ fn refuse(item: Item) -> Task {
 /// Counts the bytes that an attempt moved, and takes them back unless they are kept.
 #[derive(Debug)]
 pub(super) struct Meter {
+    budget: Budget,
     events: Arc<dyn EventSink>,
     moved: AtomicI64,
 }
 
 impl Meter {
     pub(super) fn new(run: &Run) -> Arc<Self> {
-        Arc::new(Self { events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
+        Arc::new(Self { budget: run.budget.clone(), events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
     }
 
     pub(super) fn add(&self, bytes: usize) {
+        self.budget.moved(bytes as u64);
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.events.event(Event::Moved(bytes));

@@ -1,6 +1,7 @@
 //! One file up: small ones from memory, larger ones streamed, the largest in parts that are sent at the same time.
 
 mod parts;
+pub(super) mod small;
 mod source;
 mod stream;
 
@@ -12,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::copy::budget::{PIECE, STREAM};
+use crate::copy::budget::{PIECE, Permit, STREAM};
 use crate::copy::digest::{Check, Digester, Value};
 use crate::copy::error::Error;
 use crate::copy::parts::{Division, Part};
@@ -34,6 +35,18 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
+    let check = if whole {
+        let loaded = small::load(run, source.to_owned(), size).await?;
+        run.take_rate(loaded.bytes.len()).await;
+        run.unless_stopped(from_memory(run, url, &loaded.bytes, loaded.value)).await??
+    } else {
+        larger(run, source, url, size, permit).await?
+    };
+    Ok(Done::File { bytes: size, check })
+}
+
+/// Sends a file that is not held in memory.
+async fn larger(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, permit: Permit) -> Result<Check, Error> {
     let division = Division::new(size, run.options.part_size);
     let (path, verify, cancel) = (source.to_owned(), run.options.verify, run.cancel.clone());
     let opened = blocking(move || {
@@ -41,36 +54,21 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
         if source.size != size {
             return Err(source.changed());
         }
-        let mut digester = Digester::for_upload(verify);
-        if whole {
-            let bytes = source.read_whole()?;
-            digester.update(&bytes);
-            return Ok((Arc::new(source), bytes, digester.finish()));
-        }
         // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
-        let value = match digester {
-            Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
+        let value = match Digester::for_upload(verify) {
+            digester @ Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
             _ => Value::Nothing,
         };
-        Ok((Arc::new(source), Bytes::new(), value))
+        Ok((Arc::new(source), value))
     });
-    let (source, bytes, value) = opened.await?;
-    let check = if division.is_divided() {
+    let (source, value) = opened.await?;
+    if division.is_divided() {
         drop(permit);
-        in_parts(run, &source, url, division).await?
-    } else {
-        let sent = async {
-            match whole {
-                true => from_memory(run, url, &bytes, value).await,
-                false => {
-                    let part = Part { number: 1, offset: 0, length: size };
-                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, check)| check)
-                }
-            }
-        };
-        run.unless_stopped(sent).await??
-    };
-    Ok(Done::File { bytes: size, check })
+        return in_parts(run, &source, url, division).await;
+    }
+    let part = Part { number: 1, offset: 0, length: size };
+    let sent = stream(run, &source, url, part, Destined::Object(value));
+    run.unless_stopped(sent).await?.map(|(_, check)| check)
 }
 
 /// Makes the object that stands for an empty folder. A bucket itself is there or not; nothing is put.
