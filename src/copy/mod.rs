@@ -10,6 +10,7 @@ pub mod download;
 pub mod error;
 pub mod event;
 pub mod key;
+pub mod options;
 pub mod parts;
 pub mod plan;
 mod resolve;
@@ -25,29 +26,11 @@ use tokio_util::sync::CancellationToken;
 pub use digest::Verify;
 pub use error::Error;
 pub use event::{Event, EventSink, Silent};
+pub use options::Options;
 pub use plan::Plan;
 pub use summary::{Failure, Summary};
 
 use crate::obs;
-
-/// How a copy is carried out.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Requests in flight at most.
-    pub jobs: usize,
-    /// Size of the parts of large files in bytes; `None` to choose by file size.
-    pub part_size: Option<u64>,
-    /// How it is made sure that the bytes arrived.
-    pub verify: Verify,
-    /// Bytes of file content held in memory at most.
-    pub memory: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { jobs: budget::SLOTS, part_size: None, verify: Verify::Auto, memory: budget::MEMORY }
-    }
-}
 
 /// Carries a plan out. Files that fail are listed in the summary while the rest goes on.
 ///

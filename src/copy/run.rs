@@ -1,5 +1,6 @@
 //! One run: scan on one side, a bounded number of files under way, outcomes into the summary.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -97,7 +98,7 @@ impl Run {
 
     async fn upload_folder(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let scan = tokio::task::spawn_blocking(move || scan::walk(&source, &sender));
+        let scan = tokio::task::spawn_blocking(move || scan::walk(&source, sender));
         let summary = self
             .pump(receiver, |run, item| match item {
                 Item::LocalFile { name, path, size } => {
@@ -119,7 +120,7 @@ impl Run {
         let (sender, receiver) = channel(WAITING);
         let bucket = source.bucket.clone();
         let client = self.client.clone();
-        let scan = tokio::spawn(async move { scan::list(&client, &source, &sender).await });
+        let scan = tokio::spawn(async move { scan::list(&client, &source, sender).await });
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
@@ -169,7 +170,7 @@ impl Run {
     /// under way have ended when it returns.
     async fn pump(
         self: &Arc<Self>,
-        mut items: Receiver<Item>,
+        mut items: Receiver<Vec<Item>>,
         mut begin: impl FnMut(Arc<Self>, Item) -> Task,
     ) -> Result<Summary, Error> {
         // Twice the requests: while one file waits for its turn another opens its source.
@@ -177,7 +178,14 @@ impl Run {
         let mut tasks: JoinSet<Outcome> = JoinSet::new();
         let mut tally = Tally::default();
         let mut scanning = true;
+        let mut waiting = VecDeque::new();
         let stopped = loop {
+            while tasks.len() < most
+                && let Some(item) = waiting.pop_front()
+            {
+                self.announce(&item);
+                tasks.spawn(begin(Arc::clone(self), item));
+            }
             if !scanning && tasks.is_empty() {
                 break None;
             }
@@ -189,11 +197,8 @@ impl Run {
                         break Some(fatal);
                     }
                 }
-                item = items.recv(), if scanning && tasks.len() < most => match item {
-                    Some(item) => {
-                        self.announce(&item);
-                        tasks.spawn(begin(Arc::clone(self), item));
-                    }
+                batch = items.recv(), if scanning && waiting.is_empty() => match batch {
+                    Some(batch) => waiting.extend(batch),
                     None => {
                         scanning = false;
                         self.events.event(Event::ScanDone);

@@ -13,8 +13,11 @@ use crate::copy::key::{Conflicts, Place, place};
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
 
-/// Items that may wait between the scan and the copy.
-pub const WAITING: usize = 1024;
+/// Items that go from the scan to the copy together: what a change of tasks costs is shared by so many.
+pub const BATCH: usize = 64;
+
+/// Batches that may wait between the scan and the copy.
+pub const WAITING: usize = 16;
 
 /// Something to copy. Names are relative to what is copied, with `/` between their parts.
 #[derive(Debug)]
@@ -54,22 +57,68 @@ pub enum Item {
     },
 }
 
+/// The scan's end of the channel: collects items into batches. What is left must be sent with a flush at the end.
+#[derive(Debug)]
+pub struct Outbox {
+    sender: Sender<Vec<Item>>,
+    pending: Vec<Item>,
+}
+
+/// The copy ended; nothing more need be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NobodyListens;
+
+impl Outbox {
+    /// An outbox before this channel.
+    pub fn new(sender: Sender<Vec<Item>>) -> Self {
+        Self { sender, pending: Vec::new() }
+    }
+
+    /// Takes an item; true when the batch should be sent: it is full, or nothing is waiting on the other side.
+    pub fn push(&mut self, item: Item) -> bool {
+        self.pending.push(item);
+        self.pending.len() >= BATCH || self.sender.capacity() == self.sender.max_capacity()
+    }
+
+    /// Sends what was collected, from a thread that may block.
+    ///
+    /// # Errors
+    /// [`NobodyListens`].
+    pub fn flush_blocking(&mut self) -> Result<(), NobodyListens> {
+        match std::mem::take(&mut self.pending) {
+            empty if empty.is_empty() => Ok(()),
+            batch => self.sender.blocking_send(batch).map_err(|_| NobodyListens),
+        }
+    }
+
+    /// Sends what was collected.
+    ///
+    /// # Errors
+    /// [`NobodyListens`].
+    pub async fn flush(&mut self) -> Result<(), NobodyListens> {
+        match std::mem::take(&mut self.pending) {
+            empty if empty.is_empty() => Ok(()),
+            batch => self.sender.send(batch).await.map_err(|_| NobodyListens),
+        }
+    }
+}
+
 /// Walks a folder; blocking. Links to files are followed, links to folders too unless they lead back to where they are.
 /// Ends early when nobody listens any more.
 ///
 /// # Errors
 /// [`Error::Local`] when the folder itself cannot be read; what is below it is reported as [`Item::Refused`].
-pub fn walk(root: &Path, items: &Sender<Item>) -> Result<(), Error> {
+pub fn walk(root: &Path, items: Sender<Vec<Item>>) -> Result<(), Error> {
     let status = std::fs::metadata(root).map_err(|error| Error::local("read", root, error))?;
-    let mut walker = Walker { items, ancestors: vec![(status.dev(), status.ino())] };
-    match walker.folder(root, "") {
+    let mut walker = Walker { items: Outbox::new(items), ancestors: vec![(status.dev(), status.ino())] };
+    match walker.folder(root, "").and_then(|()| Ok(walker.items.flush_blocking()?)) {
         Ok(()) | Err(Stop::NobodyListens) => Ok(()),
         Err(Stop::Unreadable(error)) => Err(Error::local("read", root, error)),
     }
 }
 
-struct Walker<'a> {
-    items: &'a Sender<Item>,
+struct Walker {
+    items: Outbox,
     // Device and inode of the folders from the root to here.
     ancestors: Vec<(u64, u64)>,
 }
@@ -79,12 +128,21 @@ enum Stop {
     Unreadable(io::Error),
 }
 
-impl Walker<'_> {
-    fn send(&self, item: Item) -> Result<(), Stop> {
-        self.items.blocking_send(item).map_err(|_| Stop::NobodyListens)
+impl From<NobodyListens> for Stop {
+    fn from(_: NobodyListens) -> Self {
+        Self::NobodyListens
+    }
+}
+
+impl Walker {
+    fn send(&mut self, item: Item) -> Result<(), Stop> {
+        if self.items.push(item) {
+            self.items.flush_blocking()?;
+        }
+        Ok(())
     }
 
-    fn refuse(&self, name: String, error: Error) -> Result<(), Stop> {
+    fn refuse(&mut self, name: String, error: Error) -> Result<(), Stop> {
         self.send(Item::Refused { name, error })
     }
 
@@ -141,7 +199,8 @@ fn join(name: &str, child: &OsStr) -> Option<String> {
 ///
 /// # Errors
 /// [`Error::Store`] when the listing fails, [`Error::NoSource`] when nothing begins with the prefix.
-pub async fn list(client: &Client, source: &ObsUrl, items: &Sender<Item>) -> Result<(), Error> {
+pub async fn list(client: &Client, source: &ObsUrl, items: Sender<Vec<Item>>) -> Result<(), Error> {
+    let mut items = Outbox::new(items);
     let mut listing = client.list(source, true);
     let mut conflicts = Conflicts::default();
     let mut found = false;
@@ -160,10 +219,13 @@ pub async fn list(client: &Client, source: &ObsUrl, items: &Sender<Item>) -> Res
                 }
                 Ok(Place::Folder(name)) => Item::Marker { name },
             };
-            if items.send(item).await.is_err() {
+            if items.push(item) && items.flush().await.is_err() {
                 return Ok(());
             }
         }
+    }
+    if items.flush().await.is_err() {
+        return Ok(());
     }
     // An empty bucket is an empty folder; an empty prefix is nothing at all.
     if found || source.key.is_empty() { Ok(()) } else { Err(Error::NoSource(source.to_string())) }
@@ -189,15 +251,15 @@ mod tests {
         symlink("nowhere", root.join("broken")).unwrap();
         let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
         let path = root.to_owned();
-        let walking = tokio::task::spawn_blocking(move || walk(&path, &sender));
+        let walking = tokio::task::spawn_blocking(move || walk(&path, sender));
         let mut found = Vec::new();
-        while let Some(item) = receiver.recv().await {
-            found.push(match item {
+        while let Some(batch) = receiver.recv().await {
+            found.extend(batch.into_iter().map(|item| match item {
                 Item::LocalFile { name, size, .. } => format!("{name} {size}"),
                 Item::LocalFolder { name } => format!("{name}/"),
                 Item::Refused { name, .. } => format!("{name} refused"),
                 other => panic!("{other:?}"),
-            });
+            }));
         }
         walking.await.unwrap().unwrap();
         found.sort();

@@ -1,10 +1,12 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
 mod report;
+mod transfer_args;
 
 use std::sync::Arc;
 
-use crate::copy::{self, Plan, Verify, plan::Request};
+use crate::commands::obs_copy::transfer_args::TransferArgs;
+use crate::copy::{self, Plan, plan::Request};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::ui::Format;
@@ -29,16 +31,8 @@ pub struct ObsCopyArgs {
     /// Copy what is in the folder, not the folder itself
     #[arg(short, long)]
     drop_last_dir: bool,
-    /// How to check that the bytes arrived; auto is the strongest that the store allows
-    #[arg(long, default_value = "auto", value_name = "CHECK",
-          value_parser = clap::builder::PossibleValuesParser::new(["auto", "md5", "crc", "size", "none"]))]
-    verify: String,
-    /// Requests in flight at most
-    #[arg(long, default_value_t = copy::budget::SLOTS as u64, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    jobs: u64,
-    /// Size of the parts of large files, such as 64M [default: chosen by file size]
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
-    part_size: Option<u64>,
+    #[command(flatten)]
+    transfer: TransferArgs,
 }
 
 /// Copies and reports.
@@ -51,12 +45,8 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let cancel = ctx.cancel();
     let resolving = Plan::resolve(&client, &request, args.drop_last_dir);
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
-    let options = copy::Options {
-        jobs: usize::try_from(args.jobs).unwrap_or(copy::budget::SLOTS),
-        part_size: args.part_size,
-        verify: verify(&args.verify),
-        ..copy::Options::default()
-    };
+    let mut options = copy::Options::default();
+    args.transfer.apply(&mut options);
     let progress = Arc::new(ctx.ui.copy_progress());
     let copied = copy::copy(&client, plan, &options, Arc::clone(&progress) as Arc<dyn copy::EventSink>, &cancel).await;
     drop(progress);
@@ -93,28 +83,4 @@ fn absolute(path: &std::path::Path) -> String {
     let clean: std::path::PathBuf = path.components().collect();
     let clean = clean.display().to_string();
     if clean.ends_with('/') { clean } else { format!("{clean}{slash}") }
-}
-
-fn verify(word: &str) -> Verify {
-    match word {
-        "md5" => Verify::Md5,
-        "crc" => Verify::Crc,
-        "size" => Verify::Size,
-        "none" => Verify::None,
-        _ => Verify::Auto,
-    }
-}
-
-/// Reads `64M`, `1G`, `5242880`: powers of 1024.
-fn parse_size(word: &str) -> Result<u64, String> {
-    let digits = word.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-    let factor: u64 = match word[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => 1,
-        "k" | "kb" | "kib" => 1 << 10,
-        "m" | "mb" | "mib" => 1 << 20,
-        "g" | "gb" | "gib" => 1 << 30,
-        _ => return Err("a size is a number with K, M or G behind it".to_owned()),
-    };
-    let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    size.filter(|size| *size >= copy::parts::SMALLEST_PART).ok_or_else(|| "a part has at least 100K".to_owned())
 }

@@ -1,0 +1,119 @@
+//! One object down: into a partial file, checked, then renamed. Large ones in ranges that are fetched at the same time.
+
+mod ranges;
+mod write;
+
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use crate::copy::budget::{PIECE, STREAM};
+use crate::copy::destination::Destination;
+use crate::copy::digest::{Check, Digester, Verify};
+use crate::copy::download::ranges::in_parts;
+use crate::copy::download::write::{begin, finish, same_size, write};
+use crate::copy::error::Error;
+use crate::copy::parts::Division;
+use crate::copy::run::{Done, Meter, Run, blocking};
+use crate::obs::ObsUrl;
+use crate::obs::bytes::GetOptions;
+use crate::obs::list::Entry;
+
+/// Fetches an object to `name` below the destination.
+pub(super) async fn object(
+    run: &Arc<Run>,
+    destination: &Arc<Destination>,
+    name: &str,
+    bucket: &str,
+    entry: &Entry,
+) -> Result<Done, Error> {
+    let url = ObsUrl::new(bucket, entry.key.clone());
+    let division = Division::new(entry.size, run.options.part_size);
+    let check = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
+        in_parts(run, destination, name, &url, entry, division).await?
+    } else {
+        let fetching = async {
+            match entry.size <= PIECE as u64 {
+                true => to_memory(run, destination, name, &url, entry).await,
+                // One piece, also for whoever insists on the MD5, which needs the bytes in order.
+                false => in_one_piece(run, destination, name, &url, entry).await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run.cancel.cancelled() => return Err(Error::Cancelled),
+            fetched = fetching => fetched?,
+        }
+    };
+    Ok(Done::File { bytes: entry.size, check })
+}
+
+async fn to_memory(
+    run: &Arc<Run>,
+    destination: &Arc<Destination>,
+    name: &str,
+    url: &ObsUrl,
+    entry: &Entry,
+) -> Result<Check, Error> {
+    let permit = run.budget.permit(entry.size).await;
+    let target = url.to_string();
+    let verify = run.options.verify;
+    let (bytes, modified, check) = run
+        .client
+        .retrying(async |_| {
+            let meter = Meter::new(run);
+            let options = GetOptions { checksum: verify == Verify::Crc, ..GetOptions::default() };
+            let mut got = run.client.get_once(url, &options).await?;
+            same_size(url, &got, entry)?;
+            let mut digester = Digester::for_download(verify, &got.tags, true);
+            let mut bytes: Vec<u8> = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(PIECE));
+            while let Some(piece) = got.body.piece().await? {
+                meter.add(piece.len());
+                bytes.extend_from_slice(&piece);
+            }
+            digester.update(&bytes);
+            let check = digester.finish().compare(verify, "get", &target, &got.tags)?;
+            meter.keep();
+            Ok::<_, Error>((bytes, got.modified, check))
+        })
+        .await?;
+    let (destination, name, etag) = (Arc::clone(destination), name.to_owned(), entry.etag.clone());
+    let modified = entry.modified.or(modified);
+    blocking(move || {
+        let partial = destination.begin(&name, &etag)?;
+        partial.file().write_all_at(&bytes, 0).map_err(|error| Error::local("write", partial.path(), error))?;
+        partial.finish(modified)
+    })
+    .await?;
+    drop(permit);
+    Ok(check)
+}
+
+async fn in_one_piece(
+    run: &Arc<Run>,
+    destination: &Arc<Destination>,
+    name: &str,
+    url: &ObsUrl,
+    entry: &Entry,
+) -> Result<Check, Error> {
+    let permit = run.budget.permit(STREAM).await;
+    let partial = begin(destination, name, &entry.etag).await?;
+    let target = url.to_string();
+    let verify = run.options.verify;
+    let (check, modified) = run
+        .client
+        .retrying(async |_| {
+            let options = GetOptions { checksum: verify == Verify::Crc, ..GetOptions::default() };
+            let got = run.client.get_once(url, &options).await?;
+            same_size(url, &got, entry)?;
+            let (tags, modified) = (got.tags.clone(), got.modified);
+            let digester = Digester::for_download(verify, &tags, true);
+            let (value, meter) = write(run, &partial, got, 0, digester).await?;
+            let check = value.compare(verify, "get", &target, &tags)?;
+            meter.keep();
+            Ok::<_, Error>((check, modified))
+        })
+        .await?;
+    drop(permit);
+    finish(partial, entry.modified.or(modified)).await?;
+    Ok(check)
+}

@@ -1,0 +1,46 @@
+//! How a copy is carried out.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use crate::copy::budget;
+use crate::copy::digest::Verify;
+
+/// How a copy is carried out.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Requests in flight at most.
+    pub jobs: usize,
+    /// Size of the parts of large files in bytes; `None` to choose by file size.
+    pub part_size: Option<u64>,
+    /// How it is made sure that the bytes arrived.
+    pub verify: Verify,
+    /// Bytes of file content held in memory at most.
+    pub memory: u64,
+    /// Bytes a second at most, for the whole run.
+    pub limit_rate: Option<NonZeroU64>,
+    /// Requests a second at most, for the whole run.
+    pub limit_requests: Option<NonZeroU32>,
+    /// Folder of the journals that let an interrupted copy go on; `None` to begin anew each time.
+    pub journal: Option<PathBuf>,
+    /// Downloads are on the disk, not only in its cache, before they get their names.
+    pub durable: bool,
+    /// The first file that fails ends the run.
+    pub fail_fast: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            jobs: budget::SLOTS,
+            part_size: None,
+            verify: Verify::Auto,
+            memory: budget::MEMORY,
+            limit_rate: None,
+            limit_requests: None,
+            journal: None,
+            durable: false,
+            fail_fast: false,
+        }
+    }
+}

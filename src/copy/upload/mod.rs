@@ -1,0 +1,115 @@
+//! One file up: small ones from memory, larger ones streamed, the largest in parts that are sent at the same time.
+
+mod parts;
+mod source;
+mod stream;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use crate::copy::budget::{PIECE, STREAM};
+use crate::copy::digest::{Check, Digester, Value};
+use crate::copy::error::Error;
+use crate::copy::parts::{Division, Part};
+use crate::copy::run::{Done, Meter, Run, blocking};
+use crate::copy::upload::parts::in_parts;
+use crate::copy::upload::source::Source;
+use crate::copy::upload::stream::{Destined, stream};
+use crate::obs::ObsUrl;
+use crate::obs::body::Payload;
+use crate::obs::bytes::PutOptions;
+
+/// An upload that is given up is aborted at the store, but nobody waits longer than this for it.
+const ABORT: Duration = Duration::from_secs(5);
+
+/// Sends a file; `size` is what the scan saw.
+pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64) -> Result<Done, Error> {
+    let whole = size <= PIECE as u64;
+    let permit = run.budget.permit(if whole { size } else { STREAM }).await;
+    if run.cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    let division = Division::new(size, run.options.part_size);
+    let (path, verify, cancel) = (source.to_owned(), run.options.verify, run.cancel.clone());
+    let opened = blocking(move || {
+        let source = Source::open(path)?;
+        if source.size != size {
+            return Err(source.changed());
+        }
+        let mut digester = Digester::for_upload(verify);
+        if whole {
+            let bytes = source.read_whole()?;
+            digester.update(&bytes);
+            return Ok((Arc::new(source), bytes, digester.finish()));
+        }
+        // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
+        let value = match digester {
+            Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
+            _ => Value::Nothing,
+        };
+        Ok((Arc::new(source), Bytes::new(), value))
+    });
+    let (source, bytes, value) = opened.await?;
+    let check = if division.is_divided() {
+        drop(permit);
+        in_parts(run, &source, url, division).await?
+    } else {
+        let sent = async {
+            match whole {
+                true => from_memory(run, url, &bytes, value).await,
+                false => {
+                    let part = Part { number: 1, offset: 0, length: size };
+                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, check)| check)
+                }
+            }
+        };
+        run.unless_stopped(sent).await??
+    };
+    Ok(Done::File { bytes: size, check })
+}
+
+/// Makes the object that stands for an empty folder. A bucket itself is there or not; nothing is put.
+pub(super) async fn marker(run: &Arc<Run>, url: &ObsUrl) -> Result<Done, Error> {
+    if url.key.is_empty() {
+        run.unless_stopped(run.client.head_bucket(&url.bucket)).await??;
+        return Ok(Done::Folder);
+    }
+    let permit = run.budget.permit(0).await;
+    let value = Digester::for_upload(run.options.verify).finish();
+    let sent = run.unless_stopped(from_memory(run, url, &Bytes::new(), value)).await?;
+    drop(permit);
+    match sent {
+        // There are no bytes that could be wrong.
+        Err(Error::Unverifiable { .. }) => Ok(Done::Folder),
+        sent => sent.map(|_| Done::Folder),
+    }
+}
+
+async fn from_memory(run: &Run, url: &ObsUrl, bytes: &Bytes, value: Value) -> Result<Check, Error> {
+    let options = PutOptions { content_md5: content_md5(value), part: None };
+    let target = url.to_string();
+    let check = run
+        .client
+        .retrying(async |_| {
+            let tags = run.client.put_once(url, Payload::Whole(bytes.clone()), &options).await?;
+            value.compare(run.options.verify, "put", &target, &tags)
+        })
+        .await?;
+    let meter = Meter::new(run);
+    meter.add(bytes.len());
+    meter.keep();
+    Ok(check)
+}
+
+/// A digest that is known before the request, so that the store can refuse wrong bytes before it keeps them.
+fn content_md5(value: Value) -> Option<String> {
+    match value {
+        Value::Md5(digest) => Some(STANDARD.encode(digest)),
+        _ => None,
+    }
+}
