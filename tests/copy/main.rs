@@ -4,6 +4,7 @@
 
 mod command;
 mod faults;
+mod matrix;
 mod proxy;
 mod safety;
 mod stops;

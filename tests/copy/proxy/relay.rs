@@ -93,13 +93,7 @@ async fn take_body(client: &mut Wire, shared: &Shared, head: &Head) -> io::Resul
     Ok(())
 }
 
-async fn send_on(
-    client: &mut Wire,
-    store: &mut Wire,
-    shared: &Shared,
-    head: &Head,
-    fault: Option<&Fault>,
-) -> io::Result<()> {
+async fn send_on(client: &mut Wire, store: &mut Wire, shared: &Shared, head: &Head, fault: Option<&Fault>) -> io::Result<()> {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     store.send(&print(&format!("{} {path} HTTP/1.1", head.method), &head.headers)).await?;
     let length = head.length();
@@ -125,13 +119,7 @@ async fn send_on(
     }
 }
 
-async fn answer(
-    client: &mut Wire,
-    store: &mut Wire,
-    shared: &Shared,
-    head: &Head,
-    fault: Option<&Fault>,
-) -> io::Result<()> {
+async fn answer(client: &mut Wire, store: &mut Wire, shared: &Shared, head: &Head, fault: Option<&Fault>) -> io::Result<()> {
     let Some(bytes) = store.head().await? else { return broken("the store closed") };
     let (mut first, mut headers) = parse(&bytes);
     let status: u16 = first.split(' ').nth(1).unwrap().parse().unwrap();
