@@ -163,7 +163,7 @@ pub(crate) fn impatient(endpoint: &str) -> Client {
 }
 
 /// How long an [`impatient`] client waits for a byte.
-pub(crate) const STALL: Duration = Duration::from_millis(1500);
+pub(crate) const STALL: Duration = Duration::from_secs(3);
 
 pub(crate) fn impatient_with(endpoint: &str, credentials: Arc<dyn CredentialSource>, attempts: u32) -> Client {
     let retry = Policy { attempts, ..policy() };

@@ -97,17 +97,21 @@ async fn send_on(client: &mut Wire, store: &mut Wire, shared: &Shared, head: &He
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     store.send(&print(&format!("{} {path} HTTP/1.1", head.method), &head.headers)).await?;
     let length = head.length();
+    let end = match fault {
+        Some(Fault::ResetAfter(bytes) | Fault::StallUp(bytes)) => (*bytes).min(length / 2),
+        _ => length,
+    };
     let mut sent = 0;
     loop {
         match fault {
-            Some(Fault::ResetAfter(bytes)) if sent >= (*bytes).min(length / 2) => return reset(client),
-            Some(Fault::StallUp(bytes)) if sent >= (*bytes).min(length / 2) => return hang().await,
+            Some(Fault::ResetAfter(_)) if sent == end => return reset(client),
+            Some(Fault::StallUp(_)) if sent == end => return hang().await,
             _ => {}
         }
         if sent == length {
             return Ok(());
         }
-        let mut piece = client.piece(length - sent).await?;
+        let mut piece = client.piece(end - sent).await?;
         shared.count(head.kind(), |count| count.up += piece.len() as u64);
         match fault {
             Some(Fault::FlipUp) => flip(&mut piece, sent, length),
