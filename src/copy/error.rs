@@ -90,7 +90,7 @@ impl Error {
             || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket())
     }
 
-    /// Ends the run only if nothing worked so far: not allowed, or no connection.
+    /// Ends the run if it happens to every file from the beginning: not allowed, or no connection.
     pub fn is_fatal_at_first(&self) -> bool {
         self.store().is_some_and(|error| error.is_refusal() || error.is_network())
     }

@@ -24,8 +24,9 @@ use crate::copy::{Options, download, key, upload};
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
 
-/// So many files in a row that could not be reached end the run: the store is gone.
-const UNREACHABLE: u32 = 16;
+/// So many files in a row end the run: the store cannot be reached any more, or refused everything from the beginning. One that
+/// is refused says nothing of the others.
+const HOPELESS: u64 = 16;
 
 /// What every file of a run shares.
 #[derive(Debug)]
@@ -206,7 +207,7 @@ impl Run {
                 },
             }
         };
-        let Some(error) = stopped else { return Ok(tally.summary) };
+        let Some(error) = stopped else { return tally.into_result() };
         self.cancel.cancel();
         drop(items);
         while tasks.join_next().await.is_some() {}
@@ -220,15 +221,15 @@ impl Run {
         };
         match result {
             Ok(done) => {
-                tally.unreachable = 0;
+                tally.hopeless = 0;
                 self.count(&mut tally.summary, name, &done);
                 None
             }
             Err(error) => {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
-                tally.unreachable = if unreachable { tally.unreachable + 1 } else { 0 };
-                let nothing_worked = tally.summary.files + tally.summary.folders == 0;
-                if error.is_fatal() || (nothing_worked && error.is_fatal_at_first()) || tally.unreachable >= UNREACHABLE {
+                let hopeless = unreachable || (tally.nothing_worked() && error.is_fatal_at_first());
+                tally.hopeless = if hopeless { tally.hopeless + 1 } else { 0 };
+                if error.is_fatal() || tally.hopeless >= HOPELESS {
                     return Some(error);
                 }
                 self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
@@ -270,8 +271,27 @@ impl Run {
 #[derive(Default)]
 struct Tally {
     summary: Summary,
-    // Files in a row that failed for want of a connection.
-    unreachable: u32,
+    // Files in a row that failed as all others probably will.
+    hopeless: u64,
+}
+
+impl Tally {
+    fn nothing_worked(&self) -> bool {
+        self.summary.files + self.summary.folders == 0
+    }
+
+    /// What stopped every single file stopped the run.
+    fn into_result(mut self) -> Result<Summary, Error> {
+        let all = self.nothing_worked() && self.hopeless == self.summary.failed;
+        match self.summary.failures.pop() {
+            Some(failure) if all => Err(failure.error),
+            Some(failure) => {
+                self.summary.failures.push(failure);
+                Ok(self.summary)
+            }
+            None => Ok(self.summary),
+        }
+    }
 }
 
 fn refuse(item: Item) -> Task {
