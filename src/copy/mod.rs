@@ -13,6 +13,7 @@ pub mod key;
 pub mod options;
 pub mod parts;
 pub mod plan;
+pub mod preflight;
 mod resolve;
 mod run;
 pub mod scan;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod command;
+mod disk;
 mod faults;
 mod matrix;
 mod proxy;
