@@ -8,6 +8,8 @@ mod faults;
 mod matrix;
 mod proxy;
 mod safety;
+mod sizes;
 mod stops;
+mod stub;
 mod support;
 mod trees;
