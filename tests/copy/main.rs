@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod command;
+mod dialect;
 mod disk;
 mod faults;
 mod matrix;
@@ -12,4 +13,5 @@ mod sizes;
 mod stops;
 mod stub;
 mod support;
+mod tls;
 mod trees;

@@ -26,6 +26,8 @@ pub(crate) struct Habits {
     pub(crate) careless: bool,
     /// So many objects are listed below every prefix, besides those that were put.
     pub(crate) generated: u64,
+    /// Its clock, and what is signed by another is refused.
+    pub(crate) hours_ahead: i64,
 }
 
 /// A running store.
@@ -164,6 +166,9 @@ impl Shared {
             }
         }
         let etag = format!("\"{}\"", if self.habits.careless { "none-1".to_owned() } else { hex::encode(digest.finalize()) });
+        if let Some(refusal) = self.check_clock(&head.headers) {
+            return Ok(refusal);
+        }
         let upload = query.get("uploadId");
         match (head.method.as_str(), upload) {
             ("PUT", Some(upload)) => {
@@ -189,6 +194,15 @@ impl Shared {
             ("DELETE", _) => Ok(empty(StatusCode::NO_CONTENT)),
             _ => Err(StatusCode::NOT_IMPLEMENTED),
         }
+    }
+
+    fn check_clock(&self, headers: &http::HeaderMap) -> Option<Answer> {
+        let format = time::macros::format_description!("[year][month][day]T[hour][minute][second]Z");
+        let signed = time::PrimitiveDateTime::parse(headers["x-amz-date"].to_str().unwrap(), format).unwrap().assume_utc();
+        let now = time::OffsetDateTime::now_utc() + time::Duration::hours(self.habits.hours_ahead);
+        let date = now.format(&time::format_description::well_known::Rfc2822).unwrap().replace("+0000", "GMT");
+        let body = "<Error><Code>RequestTimeTooSkewed</Code><Message>too far apart</Message></Error>";
+        ((signed - now).abs() > time::Duration::minutes(15)).then(|| answer(403, &[("date", &date)], body))
     }
 
     fn complete(&self, upload: &str, named: &str) -> Result<Answer, StatusCode> {
