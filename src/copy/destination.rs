@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::{Digest as _, Md5};
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, fstat, futimens, mkdirat, openat, renameat, statat,
-    unlinkat,
+    AtFlags, FileType, FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, fstat, futimens, mkdirat, openat, renameat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 use time::OffsetDateTime;
@@ -106,10 +106,13 @@ impl Destination {
         let path = self.path.join(relative);
         let failed = |error: io::Error| Error::local("create", &path, error);
         // Found out now, not after the transfer.
-        if let Ok(status) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            && rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir()
-        {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+        if let Ok(status) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            match FileType::from_raw_mode(status.st_mode) {
+                FileType::Directory => return Err(failed(io::ErrorKind::IsADirectory.into())),
+                FileType::RegularFile | FileType::Symlink => {}
+                // A device that were replaced would be missed.
+                _ => return Err(failed(io::Error::other("what is there is neither a file nor a folder"))),
+            }
         }
         let partial_name = partial_name(name, relative, version);
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;

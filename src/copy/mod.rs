@@ -16,6 +16,7 @@ pub mod pace;
 pub mod parts;
 pub mod plan;
 pub mod rate;
+pub mod preflight;
 mod resolve;
 mod run;
 pub mod scan;

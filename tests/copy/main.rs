@@ -3,9 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod command;
+mod dialect;
+mod disk;
 mod faults;
+mod matrix;
 mod proxy;
 mod safety;
+mod sizes;
 mod stops;
+mod stub;
 mod support;
+mod tls;
 mod trees;
