@@ -10,6 +10,8 @@ pub enum Event {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// The scan found a file that needs no copy; it is not among the [`Event::Found`].
+    Skipped,
     /// The totals are known now.
     ScanDone,
     /// Bytes were transferred; negative when they have to be sent again.

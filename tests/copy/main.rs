@@ -4,6 +4,8 @@
 
 mod command;
 mod faults;
+mod null_store;
+mod progress;
 mod proxy;
 mod safety;
 mod stops;
