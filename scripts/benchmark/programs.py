@@ -46,10 +46,8 @@ def peers(with_aws: bool) -> Dict[str, Path]:
         with stamp.open("a") as file:
             file.write(wanted + "\n")
     # The program itself: the script of that name starts an interpreter first, which costs s5cmd a tenth of a second.
-    programs = {"s5cmd": next(venv.glob("lib/python*/site-packages/s5cmd/bin/s5cmd")), "rclone": venv / "bin" / "rclone"}
-    if with_aws:
-        programs["aws"] = venv / "bin" / "aws"
-    return programs
+    s5cmd = next(venv.glob("lib/python*/site-packages/s5cmd/bin/s5cmd"))
+    return {"s5cmd": s5cmd, "rclone": venv / "bin" / "rclone", "aws": venv / "bin" / "aws"}
 
 
 def pinned(lists: List[Path]) -> List[str]:

@@ -42,7 +42,9 @@ class Site(NamedTuple):
 
     def s5cmd(self, *words: object) -> list:
         trust = ["--no-verify-ssl"] if self.certificate else []
-        return [self.programs["s5cmd"], "--log", "error", *trust, *words]
+        # What a copy did is not printed; what a listing found is what it is for.
+        log = [] if words[0] == "ls" else ["--log", "error"]
+        return [self.programs["s5cmd"], *log, *trust, *words]
 
     def rclone(self, *words: object) -> list:
         trust = ["--ca-cert", self.certificate] if self.certificate else []
