@@ -10,8 +10,6 @@ pub enum Event {
         /// Its size in bytes.
         bytes: u64,
     },
-    /// The scan found a file that needs no copy; it is not among the [`Event::Found`].
-    Skipped,
     /// The totals are known now.
     ScanDone,
     /// Bytes were transferred; negative when they have to be sent again.
@@ -21,6 +19,13 @@ pub enum Event {
         /// Path or key, relative to what is copied.
         name: String,
         /// Its size in bytes.
+        bytes: u64,
+    },
+    /// Files need not be copied.
+    Skipped {
+        /// How many.
+        files: u64,
+        /// Their bytes.
         bytes: u64,
     },
     /// A file failed; the rest goes on.

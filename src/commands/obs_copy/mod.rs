@@ -18,6 +18,7 @@ use crate::ui::Format;
 /// One of SRC and DST is an obs:// path. A folder is made again below DST under its own name; with --drop-last-dir what is in it
 /// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
+/// All that is promised, and every option with its use: ma-cli help copying
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/

@@ -43,11 +43,13 @@ impl Counters {
                 add(&self.found_files, 1);
                 add(&self.found_bytes, *bytes);
             }
-            Event::Skipped => add(&self.skipped, 1),
+            Event::Skipped { files, .. } => add(&self.skipped, *files),
             Event::ScanDone => self.is_scanned.store(true, Ordering::Relaxed),
             Event::Moved(bytes) => _ = self.moved.fetch_add(*bytes, Ordering::Relaxed),
             Event::Finished { .. } => add(&self.files, 1),
-            Event::Failed { .. } => add(&self.failed, 1),
+            other if matches!(other, Event::Failed { .. }) => add(&self.failed, 1),
+            // What else happens is told when the copy is over.
+            _ => {}
         }
     }
 

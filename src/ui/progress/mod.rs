@@ -164,7 +164,7 @@ mod tests {
     fn counts_what_happens_and_ends_with_the_copy() {
         let progress = CopyProgress { shown: Shown::begin(Drawing::Silent) };
         progress.event(Event::Found { bytes: 3072 });
-        progress.event(Event::Skipped);
+        progress.event(Event::Skipped { files: 7, bytes: 10 });
         progress.event(Event::Moved(2048));
         progress.event(Event::Moved(-1024));
         progress.event(Event::Failed { name: "a".into(), message: "b".into() });
@@ -172,7 +172,7 @@ mod tests {
         drop(progress);
         let seen = watched.counters.snapshot();
         assert_eq!((seen.total_files, seen.total_bytes, seen.bytes), (1, 3072, 1024));
-        assert_eq!((seen.skipped, seen.failed, seen.is_scanned), (1, 1, false));
+        assert_eq!((seen.skipped, seen.failed, seen.is_scanned), (7, 1, false));
         assert_eq!(std::sync::Arc::strong_count(&watched), 1, "the thread is gone");
     }
 }
