@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.markdown:
         print()
         print(report.markdown(chosen, results))
+    if arguments.readme:
+        report.into_readme(programs.ROOT / "README.md", report.markdown(chosen, results))
     if arguments.json:
         arguments.json.write_text(json.dumps(report.document(results, everything), indent=1) + "\n")
 
@@ -79,7 +81,7 @@ class Bench:
         commands = row.commands(self.site(row, store, self.folder, self.disk))
         clients = [client for client in self.clients if client in commands and client not in row.without]
         runs: Dict[str, List[measure.Run]] = {client: [] for client in clients}
-        for number in range(self.rounds + 1):
+        for number in range(min(self.rounds, row.rounds) + 1):
             for client in random.sample(clients, len(clients)):
                 try:
                     result = self.once(row, client, store)

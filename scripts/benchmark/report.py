@@ -10,6 +10,9 @@ from benchmark.measure import Run
 from benchmark.rows import Row
 from benchmark.targets import TARGETS, Results
 
+BEGIN = "<!-- scripts/bench copy --readme: begin -->"
+END = "<!-- end -->"
+
 
 def headline(binary: Path) -> str:
     return (
@@ -76,6 +79,13 @@ def markdown(chosen: List[Row], results: Results) -> str:
             figures = [f"{cost(row, medians[client])}".replace("-", "–").replace(" ", ""), f"{medians[client].peak:.0f}"]
             lines.append(f"| {title} | {' | '.join([*seconds, *ratios, *figures])} |")
     return "\n".join(lines)
+
+
+def into_readme(path: Path, table: str) -> None:
+    """Replaces what stands between the two marks."""
+    text = path.read_text()
+    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    path.write_text(f"{text[:begin]}\n{table}\n{text[end:]}")
 
 
 def is_target(name: str, client: str) -> bool:
