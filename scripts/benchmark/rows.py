@@ -9,8 +9,8 @@ USUAL_CLIENTS = ["floor", "dd", "s5cmd", "rclone", "ma-cli", "ma-cli-none"]
 CLIENTS = USUAL_CLIENTS + ["aws"]
 LISTED_KEYS = 1_000_000
 DURABLE = 4 * GIB
-# What one write of a download has at most; dd gets the same.
-DISK_BLOCK = MIB
+# What a download hands to a thread for writing, copy::budget::PIECE; dd gets the same.
+DISK_BLOCK = 256 << 10
 
 
 class Setting(NamedTuple):

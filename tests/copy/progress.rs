@@ -1,7 +1,8 @@
 //! What is shown while a copy runs: events for programs, one line in a notebook, nothing elsewhere.
 
 use std::io::Read as _;
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -95,4 +96,55 @@ fn what_stands_still_is_shown_too() {
     process.wait().unwrap();
     let whole = seen.iter().rposition(|byte| *byte == b'\n').expect("events came") + 1;
     assert!(events(&seen[..whole]).iter().all(|event| event["event"] == "progress" && event["files"] == 0));
+}
+
+#[test]
+fn a_terminal_shows_one_line_and_takes_it_away() {
+    let (store, folder) = (NullStore::start(&["--latency-ms", "3000"]), tempfile::tempdir().unwrap());
+    let home = folder.path();
+    make_tree(home, &[("data/a", Some(vec![1; 5000]))]);
+    let server = Server(home.join("tmux"));
+    let tmux = |arguments: &[&str]| {
+        let output = Command::new("tmux").arg("-S").arg(&server.0).args(arguments).output();
+        output.unwrap_or_else(|error| panic!("tmux is needed for this test (scripts/test installs it): {error}"))
+    };
+    let copy = store.copy(home, &["data", "obs://bench/x/"]);
+    let environment: Vec<String> =
+        copy.get_envs().filter_map(|(name, value)| Some(format!("{}='{}'", name.to_str()?, value?.to_str()?))).collect();
+    let program = copy.get_program().to_str().unwrap();
+    // The line stays on the screen of a shell that is still there.
+    let script = format!(
+        "cd '{}'; env -i TERM=xterm {} '{program}' obs-copy data obs://bench/x/; echo over; sleep 60",
+        home.display(),
+        environment.join(" ")
+    );
+    let opened = tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "20", &script]);
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    let wait_for = |text: &str| {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let screen = String::from_utf8_lossy(&tmux(&["capture-pane", "-p"]).stdout).into_owned();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "[{text}] does not come up:\n{screen}");
+            std::thread::yield_now();
+        }
+    };
+    let screen = wait_for(" files, ");
+    assert!(screen.contains("4.88 KiB") && screen.contains("/s"), "{screen}");
+    let screen = wait_for("over\n");
+    assert!(
+        screen.starts_with("[OK] local src path:") && screen.matches(" files, ").count() == 1,
+        "the summary only:\n{screen}"
+    );
+}
+
+/// Ends the server of tmux, and what runs in it.
+struct Server(PathBuf);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("tmux").arg("-S").arg(&self.0).arg("kill-server").output();
+    }
 }
