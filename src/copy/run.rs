@@ -19,8 +19,8 @@ use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
 use crate::copy::plan::Plan;
-use crate::copy::rate::Rate;
 use crate::copy::preflight::{self, Room};
+use crate::copy::rate::Rate;
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
 use crate::copy::upload::small::Loads;
@@ -269,13 +269,6 @@ impl Run {
             }
             Err(error) => {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
-                tally.unreachable = if unreachable { tally.unreachable + 1 } else { 0 };
-                let nothing_worked = tally.summary.files + tally.summary.folders == 0;
-                if self.options.fail_fast
-                    || error.is_fatal()
-                    || (nothing_worked && error.is_fatal_at_first())
-                    || tally.unreachable >= UNREACHABLE
-                {
                 let hopeless = unreachable || (tally.nothing_worked() && error.is_fatal_at_first());
                 tally.hopeless = if hopeless { tally.hopeless + 1 } else { 0 };
                 if self.options.fail_fast || error.is_fatal() || tally.hopeless >= HOPELESS {

@@ -7,6 +7,8 @@ mod dialect;
 mod disk;
 mod faults;
 mod matrix;
+mod null_store;
+mod progress;
 mod proxy;
 mod safety;
 mod sizes;
