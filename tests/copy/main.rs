@@ -4,6 +4,7 @@
 
 mod command;
 mod faults;
+mod lanes;
 mod proxy;
 mod safety;
 mod stops;
