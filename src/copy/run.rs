@@ -41,6 +41,7 @@ pub(super) struct Run {
     pub(super) rate: Option<Rate>,
     pub(super) loads: Loads,
     pub(super) writes: Writes,
+    pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
 }
@@ -69,8 +70,9 @@ impl Run {
         let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
         let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
-        let (loads, writes) = (upload::small::desk(), download::small::desk());
-        Arc::new(Self { client, options, budget, rate, loads, writes, events, cancel })
+        let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
+        let reading = upload::Reading::new(options.verify);
+        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {

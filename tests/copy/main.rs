@@ -6,6 +6,7 @@ mod command;
 mod dialect;
 mod disk;
 mod faults;
+mod lanes;
 mod matrix;
 mod null_store;
 mod progress;

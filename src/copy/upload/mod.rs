@@ -1,6 +1,8 @@
 //! One file up: small ones from memory, larger ones streamed, the largest in parts that are sent at the same time.
 
 mod parts;
+mod pool;
+mod reading;
 pub(super) mod small;
 mod source;
 mod stream;
@@ -19,8 +21,9 @@ use crate::copy::error::Error;
 use crate::copy::parts::{Division, Part};
 use crate::copy::run::{Done, Meter, Run, blocking};
 use crate::copy::upload::parts::in_parts;
+pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
-use crate::copy::upload::stream::{Destined, stream};
+use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, stream};
 use crate::obs::ObsUrl;
 use crate::obs::body::Payload;
 use crate::obs::bytes::PutOptions;
@@ -31,7 +34,8 @@ const ABORT: Duration = Duration::from_secs(5);
 /// Sends a file; `size` is what the scan saw.
 pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64) -> Result<Done, Error> {
     let whole = size <= PIECE as u64;
-    let permit = run.budget.permit(if whole { size } else { STREAM }).await;
+    let held = if whole { size } else { size.next_multiple_of(PIECE as u64) };
+    let permit = run.budget.permit(if size <= IN_MEMORY { held } else { STREAM }).await;
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
@@ -48,27 +52,26 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
 /// Sends a file that is not held in memory.
 async fn larger(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, permit: Permit) -> Result<Check, Error> {
     let division = Division::new(size, run.options.part_size);
-    let (path, verify, cancel) = (source.to_owned(), run.options.verify, run.cancel.clone());
+    let path = source.to_owned();
     let opened = blocking(move || {
         let source = Source::open(path)?;
         if source.size != size {
             return Err(source.changed());
         }
-        // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
-        let value = match Digester::for_upload(verify) {
-            digester @ Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
-            _ => Value::Nothing,
-        };
-        Ok((Arc::new(source), value))
+        Ok(Arc::new(source))
     });
-    let (source, value) = opened.await?;
+    let source = opened.await?;
     if division.is_divided() {
         drop(permit);
         return in_parts(run, &source, url, division).await;
     }
     let part = Part { number: 1, offset: 0, length: size };
-    let sent = stream(run, &source, url, part, Destined::Object(value));
-    run.unless_stopped(sent).await?.map(|(_, check)| check)
+    let sent = async {
+        let (pieces, value) = ahead(run, &source).await?;
+        let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
+        stream(run, &source, url, part, destined).await.map(|(_, check)| check)
+    };
+    run.unless_stopped(sent).await?
 }
 
 /// Makes the object that stands for an empty folder. A bucket itself is there or not; nothing is put.

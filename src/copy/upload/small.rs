@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::copy::desk::Desk;
-use crate::copy::digest::{Digester, Value, Verify};
+use crate::copy::digest::{Value, Verify, digest_many};
 use crate::copy::error::Error;
 use crate::copy::run::Run;
 use crate::copy::upload::source::Source;
@@ -23,7 +23,6 @@ pub(in crate::copy) struct Load {
     path: PathBuf,
     // As the scan saw it.
     size: u64,
-    verify: Verify,
 }
 
 /// What was read, and its digest.
@@ -34,25 +33,28 @@ pub(in crate::copy) struct Loaded {
 }
 
 /// The desk of a run.
-pub(in crate::copy) fn desk() -> Loads {
-    Desk::new(BATCH, |jobs: Vec<Load>| jobs.into_iter().map(read).collect())
+pub(in crate::copy) fn desk(verify: Verify) -> Loads {
+    Desk::new(BATCH, move |jobs: Vec<Load>| {
+        let read: Vec<_> = jobs.into_iter().map(read).collect();
+        let contents: Vec<&[u8]> = read.iter().flatten().map(AsRef::as_ref).collect();
+        let mut values = digest_many(verify, &contents).into_iter();
+        let digested = |bytes| Loaded { bytes, value: values.next().unwrap_or(Value::Nothing) };
+        read.into_iter().map(|bytes| bytes.map(digested)).collect::<Vec<_>>()
+    })
 }
 
 /// Reads a file, in a batch with others.
 pub(super) async fn load(run: &Arc<Run>, path: PathBuf, size: u64) -> Result<Loaded, Error> {
     let shown = path.clone();
-    let load = Load { path, size, verify: run.options.verify };
+    let load = Load { path, size };
     let lost = || Error::local("read", shown, std::io::Error::other("the batch it was in was given up"));
     run.loads.submit(load).await.unwrap_or_else(|| Err(lost()))
 }
 
-fn read(load: Load) -> Result<Loaded, Error> {
+fn read(load: Load) -> Result<Bytes, Error> {
     let source = Source::open(load.path)?;
     if source.size != load.size {
         return Err(source.changed());
     }
-    let bytes = source.read_whole()?;
-    let mut digester = Digester::for_upload(load.verify);
-    digester.update(&bytes);
-    Ok(Loaded { bytes, value: digester.finish() })
+    source.read_whole()
 }
