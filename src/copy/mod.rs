@@ -4,6 +4,7 @@
 //! to hold its bytes, [`upload`] or [`download`] moves it, [`event`] and [`summary`] tell of it.
 
 pub mod budget;
+mod desk;
 pub mod destination;
 pub mod digest;
 pub mod download;
@@ -12,9 +13,12 @@ pub mod event;
 pub mod key;
 pub mod mirror;
 pub mod options;
+pub mod pace;
 pub mod parts;
 pub mod plan;
+pub mod preflight;
 pub mod preview;
+pub mod rate;
 pub mod report;
 mod resolve;
 mod run;

@@ -3,14 +3,23 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod command;
+mod dialect;
+mod disk;
 mod faults;
 mod filters;
+mod lanes;
+mod matrix;
 mod mirror;
+mod null_store;
 mod program;
+mod progress;
 mod proxy;
 mod report;
 mod safety;
+mod sizes;
 mod stops;
+mod stub;
 mod support;
+mod tls;
 mod trees;
 mod update;

@@ -3,6 +3,7 @@
 mod existing_args;
 mod mirror;
 mod preview;
+mod progress_args;
 mod report;
 mod selection_args;
 mod transfer_args;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::obs_copy::existing_args::ExistingArgs;
+use crate::commands::obs_copy::progress_args::ProgressArgs;
 use crate::commands::obs_copy::selection_args::SelectionArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
 use crate::copy::report::Recording;
@@ -26,6 +28,7 @@ use crate::ui::Format;
 /// One of SRC and DST is an obs:// path. A folder is made again below DST under its own name; with --drop-last-dir what is in it
 /// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
+/// All that is promised, and every option with its use: ma-cli help copying
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
@@ -51,6 +54,8 @@ pub struct ObsCopyArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     existing: ExistingArgs,
+    #[command(flatten)]
+    progress: ProgressArgs,
 }
 
 /// Copies and reports.
@@ -73,7 +78,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     if args.existing.is_dry_run() {
         return preview::run(ctx, &client, &plan, &options, &cancel).await;
     }
-    let carried_out = carry_out(ctx, &client, plan, &options, args.existing.is_sure(), &cancel).await;
+    let carried_out = carry_out(ctx, &client, plan, &options, &args, &cancel).await;
     if let Some(report) = &options.selection.report {
         report.finish()?;
     }
@@ -96,16 +101,16 @@ async fn carry_out(
     client: &obs::Client,
     plan: Plan,
     options: &copy::Options,
-    is_sure: bool,
+    args: &ObsCopyArgs,
     cancel: &CancellationToken,
 ) -> Result<(copy::Summary, u64), Error> {
-    let mut events: Arc<dyn copy::EventSink> = Arc::new(ctx.ui.copy_progress());
+    let mut events: Arc<dyn copy::EventSink> = Arc::new(ctx.ui.copy_progress(args.progress.choice()));
     if let Some(report) = &options.selection.report {
         events = Arc::new(Recording { watcher: events, report: Arc::clone(report) });
     }
     let mut summary = copy::copy(client, plan.clone(), options, events, cancel).await?;
     let deleted = match options.selection.seen {
-        Some(_) => mirror::run(ctx, client, &plan, options, (&mut summary, is_sure), cancel).await?,
+        Some(_) => mirror::run(ctx, client, &plan, options, (&mut summary, args.existing.is_sure()), cancel).await?,
         None => 0,
     };
     Ok((summary, deleted))
