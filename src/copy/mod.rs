@@ -25,6 +25,7 @@ mod run;
 pub mod scan;
 pub mod select;
 pub mod summary;
+mod tally;
 pub mod update;
 pub mod upload;
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::mpsc::{Receiver, channel};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::copy::budget::{Budget, Counter};
@@ -24,6 +24,7 @@ use crate::copy::rate::Rate;
 use crate::copy::report::{Line, Status};
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
+use crate::copy::tally::Tally;
 use crate::copy::update::Verdict;
 use crate::copy::upload::small::Loads;
 use crate::copy::{Options, download, key, upload};
@@ -159,7 +160,7 @@ impl Run {
                 },
             )
             .await;
-        finished(scan, summary).await
+        scan::finished(scan, summary).await
     }
 
     async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
@@ -199,7 +200,7 @@ impl Run {
                 },
             )
             .await;
-        let summary = finished(scan, summary).await?;
+        let summary = scan::finished(scan, summary).await?;
         // An empty bucket is an empty folder.
         if target.get().is_none() {
             Destination::open(destination)?;
@@ -327,51 +328,12 @@ impl Run {
     }
 }
 
-#[derive(Default)]
-struct Tally {
-    summary: Summary,
-    // Files in a row that failed as all others probably will.
-    hopeless: u64,
-}
-
-impl Tally {
-    fn nothing_worked(&self) -> bool {
-        self.summary.files + self.summary.folders + self.summary.skipped == 0
-    }
-
-    /// What stopped every single file stopped the run.
-    fn into_result(mut self) -> Result<Summary, Error> {
-        let all = self.nothing_worked() && self.hopeless == self.summary.failed;
-        match self.summary.failures.pop() {
-            Some(failure) if all => Err(failure.error),
-            Some(failure) => {
-                self.summary.failures.push(failure);
-                Ok(self.summary)
-            }
-            None => Ok(self.summary),
-        }
-    }
-}
-
 /// Room is asked for when files are found, well before they are fetched.
 fn claim(room: &mut Room, found: &[Item]) -> Result<(), Error> {
     found.iter().try_for_each(|item| match item {
         Item::Object { name, entry, .. } => room.claim(name, entry.size),
         _ => Ok(()),
     })
-}
-
-/// The summary, if the scan ended well too.
-async fn finished(scan: JoinHandle<Result<(), Error>>, summary: Result<Summary, Error>) -> Result<Summary, Error> {
-    if summary.is_err() {
-        // It may wait for an answer that never comes.
-        scan.abort();
-    }
-    let scanned = match scan.await {
-        Ok(scanned) => scanned,
-        Err(error) => Err(Error::local("look for files in", "", std::io::Error::other(error))),
-    };
-    summary.and_then(|summary| scanned.map(|()| summary))
 }
 
 fn refuse(item: Item) -> Task {

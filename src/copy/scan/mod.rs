@@ -12,6 +12,8 @@ pub mod walk;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::task::JoinHandle;
+
 pub use listing::download;
 pub use outbox::{BATCH, NobodyListens, Outbox, WAITING};
 pub use upload::upload;
@@ -19,6 +21,7 @@ pub use upload::upload;
 use crate::copy::error::Error;
 use crate::copy::options::Options;
 use crate::copy::select::Selection;
+use crate::copy::summary::Summary;
 use crate::obs::Client;
 use crate::obs::list::Entry;
 
@@ -90,4 +93,20 @@ impl Context {
         let selection = Arc::clone(&options.selection);
         Self { client: client.clone(), selection, part_size: options.part_size, jobs: options.jobs }
     }
+}
+
+/// The summary of a copy, if its scan ended well too.
+///
+/// # Errors
+/// Those of the copy, else those of the scan.
+pub async fn finished(scan: JoinHandle<Result<(), Error>>, summary: Result<Summary, Error>) -> Result<Summary, Error> {
+    if summary.is_err() {
+        // It may wait for an answer that never comes.
+        scan.abort();
+    }
+    let scanned = match scan.await {
+        Ok(scanned) => scanned,
+        Err(error) => Err(Error::local("look for files in", "", std::io::Error::other(error))),
+    };
+    summary.and_then(|summary| scanned.map(|()| summary))
 }

@@ -21,6 +21,8 @@ const COUNTED: usize = 4096;
 pub struct Outbox {
     sender: Sender<Vec<Item>>,
     pending: Vec<Item>,
+    // Items that go over together: few at first, so that the copy begins at once.
+    together: usize,
     skipped_files: u64,
     skipped_bytes: u64,
     report: Option<Arc<Report>>,
@@ -36,13 +38,13 @@ impl Outbox {
     /// An outbox before this channel.
     pub fn new(sender: Sender<Vec<Item>>, selection: &Selection) -> Self {
         let (report, seen) = (selection.report.clone(), selection.seen.clone());
-        Self { sender, pending: Vec::new(), skipped_files: 0, skipped_bytes: 0, report, seen, hashes: Vec::new() }
+        Self { sender, pending: Vec::new(), together: 1, skipped_files: 0, skipped_bytes: 0, report, seen, hashes: Vec::new() }
     }
 
-    /// Takes an item; true when the batch should be sent: it is full, or nothing is waiting on the other side.
+    /// Takes an item; true when the batch should be sent. The first are small, so that the copy begins at once.
     pub fn push(&mut self, item: Item) -> bool {
         self.pending.push(item);
-        self.pending.len() >= BATCH || self.sender.capacity() == self.sender.max_capacity()
+        self.pending.len() >= self.together
     }
 
     /// Counts a file that need not be copied; true when the batch should be sent.
@@ -91,6 +93,7 @@ impl Outbox {
         if let Some(seen) = &self.seen {
             seen.add(&mut self.hashes);
         }
+        self.together = (self.together * 2).min(BATCH);
         let mut batch = std::mem::take(&mut self.pending);
         if self.skipped_files > 0 {
             batch.push(Item::Skipped { files: self.skipped_files, bytes: self.skipped_bytes });
