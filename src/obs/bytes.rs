@@ -147,7 +147,8 @@ impl Client {
         Ok(Got { size, tags, modified, body })
     }
 
-    async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
+    /// One request, one answer; anything but success is an error.
+    pub(crate) async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
         let (operation, target) = (call.operation, call.url.to_string());
         let progress = Progress::new();
         let reason = Arc::new(Mutex::new(None));
@@ -217,13 +218,16 @@ impl Client {
     }
 }
 
-struct Call<'a> {
-    operation: &'static str,
-    method: &'a str,
-    url: &'a ObsUrl,
-    query: &'a str,
-    headers: &'a [(&'a str, &'a str)],
-    payload: Payload,
+/// A request as [`Client::exchange`] takes it.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) method: &'a str,
+    pub(crate) url: &'a ObsUrl,
+    /// Escaped, sorted by name, each with `=`.
+    pub(crate) query: &'a str,
+    /// Signed along; names in lower case.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) payload: Payload,
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, Error> {
@@ -293,7 +297,13 @@ struct ErrorDocument {
     request_id: Option<String>,
 }
 
-fn service_error(operation: &'static str, target: String, status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
+pub(crate) fn service_error(
+    operation: &'static str,
+    target: String,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> ServiceError {
     let text = String::from_utf8_lossy(body);
     let document: ErrorDocument = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text).unwrap_or_default()

@@ -11,10 +11,12 @@ pub mod control;
 pub mod error;
 pub mod list;
 pub mod multipart;
+pub mod page;
 mod sdk;
 pub mod sign;
 mod transport;
 pub mod url;
+pub mod xml;
 
 pub use client::{Client, Options};
 pub use error::Error;
