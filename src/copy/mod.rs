@@ -13,6 +13,8 @@ pub mod key;
 pub mod options;
 pub mod parts;
 pub mod plan;
+mod remote;
+mod remote_parts;
 mod resolve;
 mod run;
 pub mod scan;

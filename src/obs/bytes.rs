@@ -96,6 +96,12 @@ impl Client {
         if let Some(digest) = &options.content_md5 {
             headers.push(("content-md5", digest));
         }
+        if options.part.is_some() {
+            self.attributes.add_key(&mut headers);
+        } else {
+            self.attributes.add_headers(&url.key, &mut headers);
+            self.attributes.add_condition(&mut headers);
+        }
         let answer =
             self.exchange(Call { operation, method: "PUT", url, query: &query, headers: &headers, payload }, &[]).await?;
         let tags = tags(answer.headers());
@@ -120,7 +126,12 @@ impl Client {
         if let Some(etag) = &options.if_match {
             extra.push((IF_MATCH, format!("\"{etag}\"")));
         }
-        let headers: &[(&str, &str)] = if options.checksum { &[("x-amz-checksum-mode", "ENABLED")] } else { &[] };
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        if options.checksum {
+            headers.push(("x-amz-checksum-mode", "ENABLED"));
+        }
+        self.attributes.add_key(&mut headers);
+        let headers = headers.as_slice();
         let payload = Payload::Whole(Bytes::new());
         let answer = self.exchange(Call { operation, method: "GET", url, query: "", headers, payload }, &extra).await?;
         let wrong = |message: String| Error::Answer { operation, target: url.to_string(), message };

@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod attributes;
 mod command;
 mod faults;
 mod proxy;
+mod remote;
 mod safety;
 mod stops;
 mod support;
