@@ -17,6 +17,8 @@ pub mod parts;
 pub mod plan;
 pub mod preflight;
 pub mod rate;
+mod remote;
+mod remote_parts;
 mod resolve;
 mod run;
 pub mod scan;

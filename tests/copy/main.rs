@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod attributes;
 mod command;
 mod dialect;
 mod disk;
@@ -11,6 +12,7 @@ mod matrix;
 mod null_store;
 mod progress;
 mod proxy;
+mod remote;
 mod safety;
 mod sizes;
 mod stops;
