@@ -9,6 +9,7 @@ pub mod digest;
 pub mod download;
 pub mod error;
 pub mod event;
+pub mod journal;
 pub mod key;
 pub mod options;
 pub mod parts;

@@ -117,6 +117,11 @@ impl Client {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// `scheme://host[:port]` of the store.
+    pub fn endpoint(&self) -> String {
+        self.inner.address.base()
+    }
+
     /// The credential to sign with now.
     pub(crate) async fn credential(&self) -> Result<Arc<Credential>, Error> {
         Ok(self.inner.credentials.credential().await?)

@@ -108,6 +108,7 @@ impl EventSink for CopyProgress {
             Event::Failed { .. } => {
                 self.failed.fetch_add(1, Ordering::Relaxed);
             }
+            Event::Kept { .. } | Event::Notice(_) => {}
         }
         self.draw();
     }

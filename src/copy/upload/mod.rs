@@ -64,7 +64,7 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
                 true => from_memory(run, url, &bytes, value).await,
                 false => {
                     let part = Part { number: 1, offset: 0, length: size };
-                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, check)| check)
+                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, _, check)| check)
                 }
             }
         };

@@ -69,7 +69,7 @@ async fn send_parts(
         }
         let (run, source, url, upload) = (Arc::clone(run), Arc::clone(source), url.clone(), Arc::clone(upload));
         tasks.spawn(async move {
-            let (etag, check) = stream(&run, &source, &url, part, Destined::Part(&upload)).await?;
+            let (etag, _, check) = stream(&run, &source, &url, part, Destined::Part(&upload)).await?;
             drop(permit);
             Ok((SentPart { number: part.number, etag, size: part.length }, check))
         });

@@ -22,14 +22,14 @@ pub(super) enum Destined<'a> {
     Part(&'a str),
 }
 
-/// Streams a part, or the whole file as one object. Returns its ETag.
+/// Streams a part, or the whole file as one object. Returns its ETag and the digest of what was read.
 pub(super) async fn stream(
     run: &Run,
     source: &Arc<Source>,
     url: &ObsUrl,
     part: Part,
     destined: Destined<'_>,
-) -> Result<(String, Check), Error> {
+) -> Result<(String, Value, Check), Error> {
     let (known, options) = match destined {
         Destined::Object(known) => (known, PutOptions { content_md5: content_md5(known), part: None }),
         Destined::Part(upload) => {
@@ -66,7 +66,7 @@ pub(super) async fn stream(
             };
             let check = value.compare(verify, "put", &target, &tags)?;
             meter.keep();
-            Ok::<_, Error>((tags.etag, check))
+            Ok::<_, Error>((tags.etag, value, check))
         })
         .await;
     if matches!(destined, Destined::Object(_)) && sent.as_ref().is_err_and(is_corrupt) {
