@@ -90,6 +90,19 @@ impl Error {
             || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket())
     }
 
+    /// What was transferred of the file is still good: the same copy, run again, can go on with it.
+    pub fn may_go_on(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Local { .. } => true,
+            Self::Exhausted { source, .. } => source.may_go_on(),
+            Self::Store(error) => match error.status() {
+                Some(status) => status >= 500 || matches!(status, 401 | 403 | 408 | 429) || error.is_expired(),
+                None => true,
+            },
+            _ => false,
+        }
+    }
+
     /// Ends the run only if nothing worked so far: not allowed, or no connection.
     pub fn is_fatal_at_first(&self) -> bool {
         self.store().is_some_and(|error| error.is_refusal() || error.is_network())

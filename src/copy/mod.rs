@@ -12,6 +12,7 @@ pub mod event;
 pub mod journal;
 pub mod key;
 pub mod options;
+pub mod partial;
 pub mod parts;
 pub mod plan;
 mod resolve;

@@ -4,8 +4,14 @@
 
 mod command;
 mod faults;
+mod interrupts;
+mod kills;
+mod meter;
+mod process;
 mod proxy;
+mod resume;
 mod safety;
 mod stops;
 mod support;
 mod trees;
+mod unfinished;

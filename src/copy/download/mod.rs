@@ -1,6 +1,7 @@
 //! One object down: into a partial file, checked, then renamed. Large ones in ranges that are fetched at the same time.
 
 mod ranges;
+mod resume;
 mod write;
 
 use std::os::unix::fs::FileExt as _;

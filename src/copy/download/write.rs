@@ -7,9 +7,10 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::copy::budget::PIECE;
-use crate::copy::destination::{Destination, Partial};
+use crate::copy::destination::Destination;
 use crate::copy::digest::{Digester, Value};
 use crate::copy::error::Error;
+use crate::copy::partial::Partial;
 use crate::copy::run::{Meter, Run, blocking};
 use crate::obs::ObsUrl;
 use crate::obs::bytes::Got;

@@ -187,13 +187,18 @@ impl Journal {
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(finished.line().as_bytes())
     }
 
-    /// Waits until what was written survives a power cut.
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until what was written to a journal survives a power cut.
     ///
     /// # Errors
     /// As `fdatasync`.
-    pub fn sync(&self) -> io::Result<()> {
+    pub fn sync(path: &Path) -> io::Result<()> {
         // A handle of its own: one that shares the lock would hold it while the disk is busy.
-        File::open(&self.path)?.sync_data()
+        File::open(path)?.sync_data()
     }
 
     /// The transfer is over, or given up: nothing is left of it.
@@ -249,7 +254,7 @@ fn nofollow() -> i32 {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
-    use super::{Journals, SUFFIX};
+    use super::{Journal, Journals, SUFFIX};
     use crate::copy::journal::record::{Finished, Head, Identity, Version, Way};
 
     fn head(key: &str) -> Head {
@@ -282,7 +287,7 @@ mod tests {
         assert!(slot.previous().is_none());
         let journal = slot.restart(&head).unwrap();
         journal.add(&finished(1)).unwrap();
-        journal.sync().unwrap();
+        Journal::sync(journal.path()).unwrap();
         let path = folder.path().join(format!("state/transfers/{}{SUFFIX}", head.identity.id()));
         let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));

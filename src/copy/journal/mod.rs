@@ -14,7 +14,9 @@
 mod file;
 mod proof;
 mod record;
+mod unfinished;
 
 pub use file::{Journal, Journals, Slot};
-pub use proof::{describe, digester};
+pub use proof::{describe, digester, for_download};
 pub use record::{Finished, Head, Identity, Record, Unusable, Version, Way};
+pub use unfinished::{Discarded, Unfinished, discard, unfinished};

@@ -18,15 +18,23 @@ pub fn describe(value: Value) -> Option<String> {
     }
 }
 
+/// What is computed of a downloaded part for its journal alone, where nothing else has to be: the cheapest that finds damage.
+pub fn for_download() -> Digester {
+    crc(CrcAlgorithm::Crc64Nvme)
+}
+
 /// What computes the same kind of digest; `None` for a kind that is not known.
 pub fn digester(described: &str) -> Option<Digester> {
-    let crc = |algorithm| Digester::Crc(algorithm, Box::new(crc_fast::Digest::new(algorithm)));
     match described.split_once(':')?.0 {
         MD5 => Some(Digester::for_upload(Verify::Md5)),
         CRC64_XZ => Some(crc(CrcAlgorithm::Crc64Xz)),
         CRC64_NVME => Some(crc(CrcAlgorithm::Crc64Nvme)),
         _ => None,
     }
+}
+
+fn crc(algorithm: CrcAlgorithm) -> Digester {
+    Digester::Crc(algorithm, Box::new(crc_fast::Digest::new(algorithm)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! One file up: small ones from memory, larger ones streamed, the largest in parts that are sent at the same time.
 
 mod parts;
+mod resume;
 mod source;
 mod stream;
 
