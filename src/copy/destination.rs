@@ -4,6 +4,7 @@
 //! slash. So a link planted in the destination, before or during the copy, is an error and never a way out.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -122,6 +123,17 @@ impl Destination {
             return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
         }
         Partial::open(folder, name, version, path)
+    }
+
+    /// The file under its final name, if it has that size and an earlier copy left nothing under the temporary name.
+    pub fn finished(&self, relative: &str, version: &str, size: u64) -> Option<File> {
+        let (parent, name) = split(relative);
+        let folder = self.folder(parent).ok()?;
+        let status = |name: &str| statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        status(&partial_name(name, version)).is_err().then_some(())?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&folder, name, flags, Mode::empty()).ok()?);
+        file.metadata().is_ok_and(|status| status.is_file() && status.len() == size).then_some(file)
     }
 
     /// Removes what copies of other versions left for this file, unless one is under way.

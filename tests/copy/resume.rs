@@ -316,6 +316,30 @@ async fn bytes_that_a_power_cut_took_are_fetched_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn death_after_the_file_got_its_name_fetches_nothing_again() {
+    let scene = Scene::new().await;
+    copy_plan(&client(&scene.store.endpoint), scene.up(), &small_parts()).await.unwrap();
+    let meter = Meter::fast(&scene.store.endpoint).await;
+    let client = client(&meter.endpoint);
+    scene.stop(&client, scene.down(), 5 * PART).await;
+    // Both names of one file: the other keeps every line, also when the copy removes its journal.
+    let (path, other) = (journal_file(&scene), scene.folder.path().join("journal"));
+    std::fs::hard_link(&path, &other).unwrap();
+    scene.finish(&client, scene.down()).await;
+    for is_damaged in [false, true] {
+        std::fs::copy(&other, &path).unwrap();
+        if is_damaged {
+            std::fs::OpenOptions::new().write(true).open(scene.target()).unwrap().write_all_at(b"damage", 100).unwrap();
+        }
+        let before = meter.down();
+        let (summary, _) = scene.finish(&client, scene.down()).await;
+        assert_eq!((summary.files, summary.bytes), (1, 8 * PART));
+        assert_eq!(meter.down() - before > TALK, is_damaged);
+        scene.assert_fetched();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_changed_is_fetched_anew_and_the_old_bytes_are_removed() {
     let scene = Scene::new().await;
     let client = client(&scene.store.endpoint);

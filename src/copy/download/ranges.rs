@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use crate::copy::budget::STREAM;
 use crate::copy::destination::Destination;
 use crate::copy::digest::{Check, Digester, Value, Verify};
-use crate::copy::download::resume::{Download, begin};
+use crate::copy::download::resume::{Begun, Download, begin};
 use crate::copy::download::write::{same_size, write};
 use crate::copy::error::Error;
 use crate::copy::journal::for_download;
@@ -27,7 +27,14 @@ pub(super) async fn in_parts(
 ) -> Result<Check, Error> {
     let etag = if entry.etag.is_empty() { run.unless_stopped(run.client.head(url)).await??.etag } else { entry.etag.clone() };
     let entry = Arc::new(Entry { etag, ..entry.clone() });
-    let download = Arc::new(begin(run, destination, name, url, &entry, division).await?);
+    let compare = |value: Value, tags: &Tags| value.compare(run.options.verify, "get", &url.to_string(), tags);
+    let download = match begin(run, destination, name, url, &entry, division).await? {
+        Begun::Download(download) => Arc::new(download),
+        Begun::Complete(value) => {
+            let tags = run.unless_stopped(look(run, url, &entry)).await??;
+            return compare(value, &tags);
+        }
+    };
     let mut tasks = JoinSet::new();
     let fetched = tokio::select! {
         biased;
@@ -44,7 +51,7 @@ pub(super) async fn in_parts(
             return Err(error);
         }
     };
-    match value.compare(run.options.verify, "get", &url.to_string(), &tags) {
+    match compare(value, &tags) {
         Ok(check) => download.finish(entry.modified).await.map(|()| check),
         Err(error) => {
             download.remove();

@@ -1,12 +1,14 @@
 //! Where the download of a large object begins: at its beginning, or where an earlier process left it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
 
 use crate::copy::budget::PIECE;
 use crate::copy::destination::Destination;
@@ -32,6 +34,14 @@ pub(super) struct Download {
     earlier: BTreeMap<u32, Finished>,
 }
 
+/// What is left to do.
+pub(super) enum Begun {
+    /// Parts are to be fetched.
+    Download(Download),
+    /// Nothing: the file has its name already, and this digest.
+    Complete(Value),
+}
+
 /// Begins a download, or goes on with one. `entry` has an ETag.
 pub(super) async fn begin(
     run: &Arc<Run>,
@@ -40,7 +50,7 @@ pub(super) async fn begin(
     url: &ObsUrl,
     entry: &Arc<Entry>,
     division: Division,
-) -> Result<Download, Error> {
+) -> Result<Begun, Error> {
     let (run, destination, name) = (Arc::clone(run), Arc::clone(destination), name.to_owned());
     let (url, entry) = (url.clone(), Arc::clone(entry));
     blocking(move || {
@@ -49,7 +59,7 @@ pub(super) async fn begin(
         destination.clear(&name, &entry.etag);
         match slot {
             Some(slot) => with_journal(&run, &destination, &name, &entry, division, identity, slot),
-            None => Ok(Download::new(destination.begin(&name, &entry.etag)?, division)),
+            None => Ok(Begun::Download(Download::new(destination.begin(&name, &entry.etag)?, division))),
         }
     })
     .await
@@ -63,17 +73,21 @@ fn with_journal(
     division: Division,
     identity: Identity,
     slot: Slot,
-) -> Result<Download, Error> {
+) -> Result<Begun, Error> {
     if let Some(previous) = slot.previous() {
         let earlier_division = Division::new(entry.size, Some(previous.head.part_size));
         let is_same = previous.head.version == Version::Object { etag: entry.etag.clone() }
             && previous.head.size == entry.size
             && previous.head.part_size == earlier_division.part_size();
         if is_same {
+            if let Some(value) = finished(run, destination, name, entry, earlier_division, &previous.parts)? {
+                slot.remove();
+                return Ok(Begun::Complete(value));
+            }
             let partial = destination.go_on(name, &entry.etag)?;
             let earlier = previous.parts.clone();
             let journal = slot.resume().map_err(|error| notice(run, &identity.path, &error.to_string())).ok();
-            return Ok(Download { earlier, journal, ..Download::new(partial, earlier_division) });
+            return Ok(Begun::Download(Download { earlier, journal, ..Download::new(partial, earlier_division) }));
         }
         if let Version::Object { etag } = &previous.head.version {
             // It may be of no use now, but it is ours to remove.
@@ -91,7 +105,54 @@ fn with_journal(
         created: OffsetDateTime::now_utc().unix_timestamp(),
     };
     let journal = slot.restart(&head).map_err(|error| notice(run, &path, &error.to_string())).ok();
-    Ok(Download { journal, ..Download::new(partial, division) })
+    if let Some(path) = journal.as_ref().map(|journal| journal.path().to_owned()) {
+        // Nobody waits for it: until the disk has it, only a power cut could make this download begin anew.
+        tokio::task::spawn_blocking(move || Journal::sync(&path));
+    }
+    Ok(Begun::Download(Download { journal, ..Download::new(partial, division) }))
+}
+
+/// The digest of the file under its final name, if an earlier process died between giving it that name and saying so.
+fn finished(
+    run: &Run,
+    destination: &Destination,
+    name: &str,
+    entry: &Entry,
+    division: Division,
+    parts: &BTreeMap<u32, Finished>,
+) -> Result<Option<Value>, Error> {
+    if parts.len() as u64 != division.count() {
+        return Ok(None);
+    }
+    let Some(file) = destination.finished(name, &entry.etag, entry.size) else { return Ok(None) };
+    let mut whole: Option<Value> = None;
+    for part in division.parts() {
+        let Some(value) = check(&file, part, parts.get(&part.number), &run.cancel)? else { return Ok(None) };
+        whole = Some(whole.map_or(value, |before| before.followed_by(value)));
+    }
+    run.events.event(Event::Moved(i64::try_from(entry.size).unwrap_or(i64::MAX)));
+    Ok(whole)
+}
+
+/// The digest of a part of a file, if it is the one that was noted.
+fn check(file: &File, part: Part, noted: Option<&Finished>, cancel: &CancellationToken) -> Result<Option<Value>, Error> {
+    let Some(expected) = noted.and_then(|noted| noted.digest.as_ref()) else { return Ok(None) };
+    let Some(mut digester) = digester(expected) else { return Ok(None) };
+    let (mut piece, mut position) = (vec![0; PIECE], 0);
+    while position < part.length {
+        if cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let length = usize::try_from(part.length - position).unwrap_or(PIECE).min(PIECE);
+        // What is not there, or cannot be read, is fetched again.
+        if file.read_exact_at(&mut piece[..length], part.offset + position).is_err() {
+            return Ok(None);
+        }
+        digester.update(&piece[..length]);
+        position += length as u64;
+    }
+    let value = digester.finish();
+    Ok((describe(value).as_ref() == Some(expected)).then_some(value))
 }
 
 /// The place of the journal, if one can be kept.
@@ -124,33 +185,13 @@ impl Download {
 
     /// The digest of a part that an earlier process fetched, if the bytes in the file still have it.
     pub(super) async fn earlier(&self, run: &Run, part: Part) -> Result<Option<Value>, Error> {
-        let Some(expected) = self.earlier.get(&part.number).and_then(|finished| finished.digest.clone()) else {
-            return Ok(None);
-        };
-        let Some(digester) = digester(&expected) else { return Ok(None) };
+        let Some(noted) = self.earlier.get(&part.number).cloned() else { return Ok(None) };
         let (file, cancel) = (self.partial.file(), run.cancel.clone());
-        let value = blocking(move || {
-            let (mut digester, mut piece, mut position) = (digester, vec![0; PIECE], 0);
-            while position < part.length {
-                if cancel.is_cancelled() {
-                    return Err(Error::Cancelled);
-                }
-                let length = usize::try_from(part.length - position).unwrap_or(PIECE).min(PIECE);
-                // A file that is too short, or cannot be read, is fetched again.
-                if file.read_exact_at(&mut piece[..length], part.offset + position).is_err() {
-                    return Ok(Value::Nothing);
-                }
-                digester.update(&piece[..length]);
-                position += length as u64;
-            }
-            Ok(digester.finish())
-        });
-        let value = value.await?;
-        if describe(value).as_ref() != Some(&expected) {
-            return Ok(None);
+        let value = blocking(move || check(&file, part, Some(&noted), &cancel)).await?;
+        if value.is_some() {
+            self.done.fetch_add(part.length, Ordering::Relaxed);
         }
-        self.done.fetch_add(part.length, Ordering::Relaxed);
-        Ok(Some(value))
+        Ok(value)
     }
 
     /// Notes a part whose bytes are with the file system; `value` is their digest.

@@ -13,7 +13,8 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
-use crate::copy::journal::record::{Finished, Head, Identity, LARGEST_JOURNAL, Record, Unusable, parse};
+use crate::copy::journal::parse::{Record, Unusable, parse};
+use crate::copy::journal::record::{Finished, Head, Identity, LARGEST_JOURNAL};
 
 /// Ends the name of a journal.
 const SUFFIX: &str = ".journal";

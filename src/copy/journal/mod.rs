@@ -12,11 +12,13 @@
 //! It holds no secrets: endpoint, names, sizes, digests, and the store's id of the upload.
 
 mod file;
+mod parse;
 mod proof;
 mod record;
 mod unfinished;
 
 pub use file::{Journal, Journals, Slot};
+pub use parse::{Record, Unusable};
 pub use proof::{describe, digester, for_download};
-pub use record::{Finished, Head, Identity, Record, Unusable, Version, Way};
+pub use record::{Finished, Head, Identity, Version, Way};
 pub use unfinished::{Discarded, Unfinished, discard, unfinished};

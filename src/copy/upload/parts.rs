@@ -21,7 +21,7 @@ use crate::obs::ObsUrl;
 use crate::obs::multipart::Part as SentPart;
 
 /// Whoever interrupts a copy does not wait long for the store to forget an upload that cannot go on.
-const ABORT_INTERRUPTED: Duration = Duration::from_millis(500);
+const ABORT_INTERRUPTED: Duration = Duration::from_millis(300);
 
 pub(super) async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl, division: Division) -> Result<Check, Error> {
     let upload = match run.unless_stopped(begin(run, source, url, division)).await?? {

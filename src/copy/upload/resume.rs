@@ -113,12 +113,7 @@ async fn go_on(run: &Run, source: &Arc<Source>, url: &ObsUrl, slot: Slot, previo
         && previous.head.attributes == attributes(run)
         && previous.head.part_size == division.part_size();
     if !is_same {
-        match run.client.abort_multipart(url, upload).await {
-            // Another run can try it again; until then the journal is what is known of it.
-            Err(error) if error.is_network() => return Err(error.into()),
-            Err(error) => notice(run, &source.path, &format!("an earlier upload stays at the store: {error}")),
-            Ok(()) => {}
-        }
+        give_up_earlier(run, source, url, upload).await?;
         return Ok(Either::Anew(slot));
     }
     let listed = match run.client.list_parts(url, upload).await {
@@ -127,6 +122,11 @@ async fn go_on(run: &Run, source: &Arc<Source>, url: &ObsUrl, slot: Slot, previo
                 slot.remove();
                 return Ok(Either::Begun(Begun::Complete(Check::Md5)));
             }
+            return Ok(Either::Anew(slot));
+        }
+        Err(error) if is_refused(&error) => {
+            notice(run, &source.path, &error.to_string());
+            give_up_earlier(run, source, url, upload).await?;
             return Ok(Either::Anew(slot));
         }
         listed => listed?,
@@ -143,10 +143,27 @@ async fn go_on(run: &Run, source: &Arc<Source>, url: &ObsUrl, slot: Slot, previo
     Ok(Either::Begun(Begun::Upload(Upload { earlier: earlier.collect(), ..Upload::new(upload.clone(), division, journal) })))
 }
 
+/// Aborts an upload that is of no use any more.
+async fn give_up_earlier(run: &Run, source: &Source, url: &ObsUrl, upload: &str) -> Result<(), Error> {
+    match run.client.abort_multipart(url, upload).await {
+        Err(error) if is_refused(&error) => {
+            notice(run, &source.path, &format!("an earlier upload stays at the store: {error}"));
+            Ok(())
+        }
+        // Another run can try it again; until then the journal is what is known of it.
+        aborted => Ok(aborted?),
+    }
+}
+
+/// The store will not do it, now or later; a caller may be allowed to write and nothing else.
+fn is_refused(error: &crate::obs::Error) -> bool {
+    error.status().is_some_and(|status| (400..500).contains(&status) || status == 501) && !error.is_unauthenticated()
+}
+
 /// Whether the object is what this upload would have made of the file as it is.
 async fn is_complete(run: &Run, source: &Arc<Source>, url: &ObsUrl, division: Division) -> Result<bool, Error> {
     let info = match run.client.head(url).await {
-        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) if is_refused(&error) => return Ok(false),
         info => info?,
     };
     // Reading the file is only worth while if what it is compared with can be such an ETag.
