@@ -33,6 +33,7 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
+    pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
 }
@@ -50,7 +51,8 @@ type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
         let budget = Budget::new(options.jobs, options.memory);
-        Arc::new(Self { client, options, budget, events, cancel })
+        let reading = upload::Reading::new(options.verify);
+        Arc::new(Self { client, options, budget, reading, events, cancel })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {

@@ -6,6 +6,7 @@ mod command;
 mod faults;
 mod interrupts;
 mod kills;
+mod lanes;
 mod meter;
 mod process;
 mod proxy;

@@ -1,6 +1,8 @@
 //! One file up: small ones from memory, larger ones streamed, the largest in parts that are sent at the same time.
 
 mod parts;
+mod pool;
+mod reading;
 mod resume;
 mod source;
 mod stream;
@@ -14,13 +16,14 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::copy::budget::{PIECE, STREAM};
-use crate::copy::digest::{Check, Digester, Value};
+use crate::copy::digest::{Check, Digester, Value, digest_many};
 use crate::copy::error::Error;
 use crate::copy::parts::{Division, Part};
 use crate::copy::run::{Done, Meter, Run, blocking};
 use crate::copy::upload::parts::in_parts;
+pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
-use crate::copy::upload::stream::{Destined, stream};
+use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, stream};
 use crate::obs::ObsUrl;
 use crate::obs::body::Payload;
 use crate::obs::bytes::PutOptions;
@@ -31,29 +34,24 @@ const ABORT: Duration = Duration::from_secs(5);
 /// Sends a file; `size` is what the scan saw.
 pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64) -> Result<Done, Error> {
     let whole = size <= PIECE as u64;
-    let permit = run.budget.permit(if whole { size } else { STREAM }).await;
+    let held = if whole { size } else { size.next_multiple_of(PIECE as u64) };
+    let permit = run.budget.permit(if size <= IN_MEMORY { held } else { STREAM }).await;
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
     let division = Division::new(size, run.options.part_size);
-    let (path, verify, cancel) = (source.to_owned(), run.options.verify, run.cancel.clone());
+    let (path, verify) = (source.to_owned(), run.options.verify);
     let opened = blocking(move || {
         let source = Source::open(path)?;
         if source.size != size {
             return Err(source.changed());
         }
-        let mut digester = Digester::for_upload(verify);
         if whole {
             let bytes = source.read_whole()?;
-            digester.update(&bytes);
-            return Ok((Arc::new(source), bytes, digester.finish()));
+            let value = digest_many(verify, &[&bytes]).pop().unwrap_or(Value::Nothing);
+            return Ok((Arc::new(source), bytes, value));
         }
-        // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
-        let value = match digester {
-            Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
-            _ => Value::Nothing,
-        };
-        Ok((Arc::new(source), Bytes::new(), value))
+        Ok((Arc::new(source), Bytes::new(), Value::Nothing))
     });
     let (source, bytes, value) = opened.await?;
     let check = if division.is_divided() {
@@ -65,7 +63,9 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
                 true => from_memory(run, url, &bytes, value).await,
                 false => {
                     let part = Part { number: 1, offset: 0, length: size };
-                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, _, check)| check)
+                    let (pieces, value) = ahead(run, &source).await?;
+                    let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
+                    stream(run, &source, url, part, destined).await.map(|(_, _, check)| check)
                 }
             }
         };

@@ -14,6 +14,7 @@ use crate::copy::event::Event;
 use crate::copy::journal::{Finished, Head, Identity, Journal, Journals, Record, Slot, Version, Way, describe, digester};
 use crate::copy::parts::{Division, Part};
 use crate::copy::run::{Run, blocking};
+use crate::copy::upload::reading::Order;
 use crate::copy::upload::source::Source;
 use crate::obs::ObsUrl;
 use crate::obs::multipart::{Part as SentPart, composite_etag};
@@ -251,26 +252,10 @@ impl Upload {
 }
 
 /// The digest of a part of the file as it is on the disk now.
-async fn read(run: &Run, source: &Arc<Source>, part: Part, mut digester: Digester) -> Result<Value, Error> {
-    let (source, cancel) = (Arc::clone(source), run.cancel.clone());
-    blocking(move || {
-        let mut position = 0;
-        while position < part.length {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let most = usize::try_from(part.length - position).unwrap_or(PIECE).min(PIECE);
-            let piece =
-                source.read_piece(part.offset + position, most).map_err(|error| Error::local("read", &source.path, error))?;
-            if piece.is_empty() {
-                return Err(source.changed());
-            }
-            digester.update(&piece);
-            position += piece.len() as u64;
-        }
-        Ok(digester.finish())
-    })
-    .await
+async fn read(run: &Run, source: &Arc<Source>, part: Part, digester: Digester) -> Result<Value, Error> {
+    let Part { offset, length, .. } = part;
+    let order = Order { source: Arc::clone(source), offset, length, digester, keep: false, last: false };
+    Ok(run.reading.submit(order).wait().await?.digester.finish())
 }
 
 fn identity(run: &Run, source: &Source, url: &ObsUrl) -> Identity {
