@@ -97,7 +97,7 @@ impl Error {
     /// Every other file would fail the same way, so the run ends: unknown caller, no such bucket, stopped.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Cancelled | Self::NoRoom { .. })
-            || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket())
+            || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket() || error.is_elsewhere())
     }
 
     /// Ends the run if it happens to every file from the beginning: not allowed, here or there, or no connection.

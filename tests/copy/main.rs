@@ -6,7 +6,11 @@ mod command;
 mod dialect;
 mod disk;
 mod faults;
+mod hostile;
+mod interop;
 mod matrix;
+#[path = "../python/mod.rs"]
+mod programs;
 mod proxy;
 mod safety;
 mod sizes;
