@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 
 use crate::copy::error::Error;
@@ -117,10 +117,13 @@ impl Destination {
         let path = self.path.join(relative);
         let failed = |error: io::Error| Error::local("create", &path, error);
         // Found out now, not after the transfer.
-        if let Ok(status) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)
-            && rustix::fs::FileType::from_raw_mode(status.st_mode).is_dir()
-        {
-            return Err(failed(io::Error::from(io::ErrorKind::IsADirectory)));
+        if let Ok(status) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+            match FileType::from_raw_mode(status.st_mode) {
+                FileType::Directory => return Err(failed(io::ErrorKind::IsADirectory.into())),
+                FileType::RegularFile | FileType::Symlink => {}
+                // A device that were replaced would be missed.
+                _ => return Err(failed(io::Error::other("what is there is neither a file nor a folder"))),
+            }
         }
         Partial::open(folder, name, version, path)
     }

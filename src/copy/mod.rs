@@ -15,6 +15,7 @@ pub mod options;
 pub mod partial;
 pub mod parts;
 pub mod plan;
+pub mod preflight;
 mod resolve;
 mod run;
 pub mod scan;

@@ -244,8 +244,8 @@ fn content_length(answer: &Response<Incoming>) -> Option<u64> {
     header(answer.headers(), &CONTENT_LENGTH)?.parse().ok()
 }
 
-/// `bytes 0-9/100` as first, last and size.
-fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
+/// Reads `bytes 0-9/100` as first, last and size; none unless the range lies within the size.
+pub fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, size) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
@@ -291,6 +291,10 @@ struct ErrorDocument {
     message: String,
     #[serde(alias = "RequestId")]
     request_id: Option<String>,
+    #[serde(alias = "Region")]
+    region: Option<String>,
+    #[serde(alias = "Endpoint")]
+    endpoint: Option<String>,
 }
 
 fn service_error(operation: &'static str, target: String, status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
@@ -310,6 +314,7 @@ fn service_error(operation: &'static str, target: String, status: u16, headers: 
         request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
         retry_after: find("retry-after"),
         date: find("date").and_then(|value| parse_date(&value)),
+        home: find("x-amz-bucket-region").or(document.region).or(document.endpoint),
     }
 }
 

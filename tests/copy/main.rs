@@ -3,16 +3,26 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod command;
+mod dialect;
+mod disk;
 mod faults;
+mod hostile;
+mod interop;
 mod interrupts;
 mod kills;
 mod lanes;
+mod matrix;
 mod meter;
 mod process;
+#[path = "../python/mod.rs"]
+mod programs;
 mod proxy;
 mod resume;
 mod safety;
+mod sizes;
 mod stops;
+mod stub;
 mod support;
+mod tls;
 mod trees;
 mod unfinished;
