@@ -14,7 +14,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 
 use crate::copy::error::Error;
-use crate::copy::partial::{HASH, PARTIAL_SUFFIX, Partial, partial_name, remove_unless_claimed};
+pub use crate::copy::partial::PARTIAL_SUFFIX;
+use crate::copy::partial::{HASH, Partial, partial_name, remove_unless_claimed};
 
 /// Handles kept open; more folders than this are opened again when needed.
 const KEPT: usize = 64;
