@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
+use time::OffsetDateTime;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::copy::digest::Check;
 use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
+use crate::copy::partial::Finish;
 use crate::copy::plan::Plan;
 use crate::copy::preflight::{self, Room};
 use crate::copy::rate::Rate;
@@ -88,6 +90,11 @@ impl Run {
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// How a download that is complete gets its name.
+    pub(super) fn finish(&self, modified: Option<OffsetDateTime>) -> Finish {
+        Finish { modified, durable: self.options.durable }
     }
 
     /// Waits until so many bytes may be moved.

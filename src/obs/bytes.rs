@@ -257,8 +257,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// `bytes 0-9/100` as first, last and size.
-fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
+/// Reads `bytes 0-9/100` as first, last and size; none unless the range lies within the size.
+pub fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, size) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
@@ -304,6 +304,10 @@ struct ErrorDocument {
     message: String,
     #[serde(alias = "RequestId")]
     request_id: Option<String>,
+    #[serde(alias = "Region")]
+    region: Option<String>,
+    #[serde(alias = "Endpoint")]
+    endpoint: Option<String>,
 }
 
 pub(crate) fn service_error(
@@ -329,6 +333,7 @@ pub(crate) fn service_error(
         request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
         retry_after: find("retry-after"),
         date: find("date").and_then(|value| parse_date(&value)),
+        home: find("x-amz-bucket-region").or(document.region).or(document.endpoint),
     }
 }
 

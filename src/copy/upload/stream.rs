@@ -45,14 +45,14 @@ pub(super) async fn ahead(run: &Run, source: &Arc<Source>) -> Result<(Vec<Bytes>
     Ok((filled.pieces, filled.digester.finish()))
 }
 
-/// Streams a part, or the whole file as one object. Returns its ETag.
+/// Streams a part, or the whole file as one object. Returns its ETag and the digest of what was read.
 pub(super) async fn stream(
     run: &Run,
     source: &Arc<Source>,
     url: &ObsUrl,
     part: Part,
     destined: Destined<'_>,
-) -> Result<(String, Check), Error> {
+) -> Result<(String, Value, Check), Error> {
     let (known, options) = match destined {
         Destined::Object(known) | Destined::Held(known, _) => {
             (known, PutOptions { content_md5: content_md5(known), part: None })
@@ -73,7 +73,7 @@ pub(super) async fn stream(
                 let tags = run.client.put_once(url, payload, &options).await?;
                 let check = known.compare(verify, "put", &target, &tags)?;
                 meter.keep();
-                return Ok::<_, Error>((tags.etag, check));
+                return Ok::<_, Error>((tags.etag, known, check));
             }
             let digester = match known {
                 Value::Nothing => Digester::for_upload(verify),
@@ -94,7 +94,7 @@ pub(super) async fn stream(
             let value = if streamed == Value::Nothing { known } else { streamed };
             let check = value.compare(verify, "put", &target, &tags)?;
             meter.keep();
-            Ok((tags.etag, check))
+            Ok((tags.etag, value, check))
         })
         .await;
     if !matches!(destined, Destined::Part(_)) && sent.as_ref().is_err_and(is_corrupt) {
