@@ -40,7 +40,7 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<Arc<Rate>>,
     pub(super) loads: Loads,
     pub(super) writes: Writes,
     pub(super) reading: upload::Reading,
@@ -70,7 +70,7 @@ pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
         let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
-        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
