@@ -15,6 +15,7 @@ mod sdk;
 pub mod sign;
 mod transport;
 pub mod url;
+mod wire;
 
 pub use client::{Client, Options};
 pub use error::Error;

@@ -3,11 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod command;
+mod dialect;
+mod disk;
 mod faults;
+mod lanes;
+mod matrix;
 mod null_store;
 mod progress;
 mod proxy;
 mod safety;
+mod sizes;
 mod stops;
+mod stub;
 mod support;
+mod tls;
 mod trees;
