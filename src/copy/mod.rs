@@ -14,6 +14,8 @@ pub mod options;
 pub mod parts;
 pub mod plan;
 pub mod preflight;
+mod remote;
+mod remote_parts;
 mod resolve;
 mod run;
 pub mod scan;

@@ -1,17 +1,22 @@
 //! The copier against real stores: the embedded one, and SeaweedFS; directly, and through a proxy that breaks things.
 
+// Futures in futures in futures.
+#![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod attributes;
 mod command;
 mod dialect;
 mod disk;
 mod faults;
+mod fuzz;
 mod hostile;
 mod interop;
 mod matrix;
 #[path = "../python/mod.rs"]
 mod programs;
 mod proxy;
+mod remote;
 mod safety;
 mod sizes;
 mod stops;

@@ -1,10 +1,12 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
+mod attribute_args;
 mod report;
 mod transfer_args;
 
 use std::sync::Arc;
 
+use crate::commands::obs_copy::attribute_args::AttributeArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
 use crate::copy::{self, Plan, plan::Request};
 use crate::ctx::Ctx;
@@ -13,14 +15,16 @@ use crate::ui::Format;
 
 /// Copy files and folders between this machine and OBS
 ///
-/// One of SRC and DST is an obs:// path. A folder is made again below DST under its own name; with --drop-last-dir what is in it
+/// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again below DST under its own name; with --drop-last-dir what is in it
 /// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
   ma-cli obs-copy ./data/ obs://bucket/test-copy/ --drop-last-dir
-  ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/")]
+  ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/
+  ma-cli obs-copy obs://bucket/run-7/ obs://archive/runs/ --storage-class COLD
+  ma-cli obs-copy ./site/ obs://bucket/ --metadata team=vision --cache-control max-age=3600")]
 pub struct ObsCopyArgs {
     /// What to copy: a file, a folder, or an obs:// path
     #[arg(value_name = "SRC")]
@@ -33,6 +37,8 @@ pub struct ObsCopyArgs {
     drop_last_dir: bool,
     #[command(flatten)]
     transfer: TransferArgs,
+    #[command(flatten)]
+    attributes: AttributeArgs,
 }
 
 /// Copies and reports.
@@ -41,7 +47,7 @@ pub struct ObsCopyArgs {
 /// What stopped the copy; [`crate::error::Kind::Partial`] when some files failed.
 pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let request = Request::parse(&args.src, &args.dst, &ctx.env.directory)?;
-    let client = ctx.obs()?;
+    let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
     let resolving = Plan::resolve(&client, &request, args.drop_last_dir);
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
@@ -75,6 +81,7 @@ fn ok_lines(request: &Request, args: &ObsCopyArgs) -> [String; 2] {
         Request::Download { destination, .. } => {
             [format!("obs src path: [{}]", source(&args.src)), format!("local dst path: [{}]", absolute(destination))]
         }
+        Request::Copy { .. } => [format!("obs src path: [{}]", source(&args.src)), format!("obs dst path: [{}]", args.dst)],
     }
 }
 
