@@ -5,6 +5,8 @@
 mod attributes;
 mod command;
 mod faults;
+mod listing;
+mod pipes;
 mod proxy;
 mod remote;
 mod safety;
