@@ -12,6 +12,7 @@ pub mod event;
 pub mod key;
 pub mod options;
 pub mod parts;
+pub mod pipe;
 pub mod plan;
 pub mod preflight;
 mod remote;

@@ -15,6 +15,8 @@ mod interop;
 mod matrix;
 #[path = "../python/mod.rs"]
 mod programs;
+mod listing;
+mod pipes;
 mod proxy;
 mod remote;
 mod safety;

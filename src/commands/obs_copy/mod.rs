@@ -1,6 +1,7 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
 mod attribute_args;
+mod pipe;
 mod report;
 mod transfer_args;
 
@@ -17,12 +18,14 @@ use crate::ui::Format;
 ///
 /// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again below DST under its own name; with --drop-last-dir what is in it
 /// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
+/// A single - as SRC or DST is standard input or output.
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
   ma-cli obs-copy ./data/ obs://bucket/test-copy/ --drop-last-dir
   ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/
+  tar cz data | ma-cli obs-copy - obs://bucket/data.tar.gz
   ma-cli obs-copy obs://bucket/run-7/ obs://archive/runs/ --storage-class COLD
   ma-cli obs-copy ./site/ obs://bucket/ --metadata team=vision --cache-control max-age=3600")]
 pub struct ObsCopyArgs {
@@ -46,6 +49,9 @@ pub struct ObsCopyArgs {
 /// # Errors
 /// What stopped the copy; [`crate::error::Kind::Partial`] when some files failed.
 pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
+    if pipe::is_pipe(&args) {
+        return pipe::run(ctx, args).await;
+    }
     let request = Request::parse(&args.src, &args.dst, &ctx.env.directory)?;
     let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
