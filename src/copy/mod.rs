@@ -16,6 +16,7 @@ pub mod options;
 pub mod pace;
 pub mod partial;
 pub mod parts;
+pub mod pipe;
 pub mod plan;
 pub mod preflight;
 pub mod rate;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Sender, channel};
 
 use crate::copy::digest::{Check, Verify};
@@ -12,7 +13,8 @@ use crate::copy::remote_parts::in_parts;
 use crate::copy::run::{Done, Meter, Run, refuse};
 use crate::copy::scan::{Item, Outbox, WAITING};
 use crate::copy::summary::Summary;
-use crate::obs::bytes::Tags;
+use crate::obs::body::Payload;
+use crate::obs::bytes::{PutOptions, Tags};
 use crate::obs::copying::{CopySource, LARGEST_COPY};
 use crate::obs::list::Entry;
 use crate::obs::{self, Client, ObsUrl};
@@ -98,6 +100,9 @@ pub(super) async fn object(run: &Arc<Run>, bucket: &str, entry: &Entry, destinat
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
+    if entry.size == 0 && entry.key.ends_with('/') {
+        return marker(run, destination).await;
+    }
     // The store's own limit, unless a part size was asked for.
     let is_divided =
         run.options.part_size.map_or(entry.size > LARGEST_COPY, |size| Division::new(entry.size, Some(size)).is_divided());
@@ -115,6 +120,16 @@ pub(super) async fn object(run: &Arc<Run>, bucket: &str, entry: &Entry, destinat
     meter.add(usize::try_from(entry.size).unwrap_or(usize::MAX));
     meter.keep();
     Ok(Done::File { bytes: entry.size, check })
+}
+
+/// Some stores cannot copy what stands for a folder; there is nothing in it anyway.
+async fn marker(run: &Run, destination: &ObsUrl) -> Result<Done, Error> {
+    let permit = run.budget.permit(0).await;
+    let options = PutOptions::default();
+    let putting = run.client.retrying(async |_| run.client.put_once(destination, Payload::Whole(Bytes::new()), &options).await);
+    run.unless_stopped(putting).await??;
+    drop(permit);
+    Ok(Done::Folder)
 }
 
 async fn whole(run: &Run, source: &ObsUrl, entry: &Entry, destination: &ObsUrl) -> Result<Check, Error> {

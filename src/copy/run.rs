@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use time::OffsetDateTime;
@@ -46,6 +46,8 @@ pub(super) struct Run {
     pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
+    // On the disk that a folder goes to.
+    room: Mutex<Option<Room>>,
 }
 
 #[derive(Debug)]
@@ -74,7 +76,7 @@ impl Run {
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
-        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel })
+        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel, room: Mutex::default() })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -140,21 +142,17 @@ impl Run {
         let (sender, receiver) = channel(WAITING);
         let scan = tokio::task::spawn_blocking(move || scan::walk(&source, sender));
         let summary = self
-            .pump(
-                receiver,
-                |_| Ok(()),
-                |run, item| match item {
-                    Item::LocalFile { name, path, size } => {
-                        let url = destination.join(&name);
-                        Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
-                    }
-                    Item::LocalFolder { name } => {
-                        let url = destination.join(&name).as_folder();
-                        Box::pin(async move { (name, upload::marker(&run, &url).await) })
-                    }
-                    other => refuse(other),
-                },
-            )
+            .pump(receiver, |run, item| match item {
+                Item::LocalFile { name, path, size } => {
+                    let url = destination.join(&name);
+                    Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
+                }
+                Item::LocalFolder { name } => {
+                    let url = destination.join(&name).as_folder();
+                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                }
+                other => refuse(other),
+            })
             .await;
         scan.await.map_err(|error| Error::local("walk", "", std::io::Error::other(error)))??;
         summary
@@ -165,37 +163,33 @@ impl Run {
         let bucket = source.bucket.clone();
         let client = self.client.clone();
         preflight::check_writable(destination)?;
-        let mut room = Room::of(destination);
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
         let scan = tokio::spawn(async move { scan::list(&client, &source, sender).await });
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
         let summary = self
-            .pump(
-                receiver,
-                |found| claim(&mut room, found),
-                |run, item| {
-                    let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
-                    let open = move || match target.get() {
-                        Some(target) => Ok(Arc::clone(target)),
-                        None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
-                    };
-                    match item {
-                        Item::Object { name, entry } => Box::pin(async move {
-                            let done = match open() {
-                                Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
-                                Err(error) => Err(error),
-                            };
-                            (name, done)
-                        }),
-                        Item::Marker { name } => Box::pin(async move {
-                            let made = open().and_then(|target| target.make_folder(&name));
-                            (name, made.map(|()| Done::Folder))
-                        }),
-                        other => refuse(other),
-                    }
-                },
-            )
+            .pump(receiver, |run, item| {
+                let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
+                let open = move || match target.get() {
+                    Some(target) => Ok(Arc::clone(target)),
+                    None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
+                };
+                match item {
+                    Item::Object { name, entry } => Box::pin(async move {
+                        let done = match open() {
+                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
+                            Err(error) => Err(error),
+                        };
+                        (name, done)
+                    }),
+                    Item::Marker { name } => Box::pin(async move {
+                        let made = open().and_then(|target| target.make_folder(&name));
+                        (name, made.map(|()| Done::Folder))
+                    }),
+                    other => refuse(other),
+                }
+            })
             .await;
         if summary.is_err() {
             // It may wait for an answer that never comes.
@@ -221,7 +215,6 @@ impl Run {
     pub(super) async fn pump(
         self: &Arc<Self>,
         mut items: Receiver<Vec<Item>>,
-        mut allow: impl FnMut(&[Item]) -> Result<(), Error>,
         mut begin: impl FnMut(Arc<Self>, Item) -> Task,
     ) -> Result<Summary, Error> {
         // Twice the requests: while one file waits for its turn another opens its source.
@@ -249,7 +242,7 @@ impl Run {
                     }
                 }
                 batch = items.recv(), if scanning && waiting.is_empty() => match batch {
-                    Some(batch) => match allow(&batch) {
+                    Some(batch) => match self.claim(&batch) {
                         Ok(()) => waiting.extend(batch),
                         Err(error) => break Some(error),
                     },
@@ -316,6 +309,16 @@ impl Run {
         }
     }
 
+    /// Room is asked for when files are found, well before they are fetched.
+    fn claim(&self, found: &[Item]) -> Result<(), Error> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(room) = &mut *room else { return Ok(()) };
+        found.iter().try_for_each(|item| match item {
+            Item::Object { name, entry } => room.claim(name, entry.size),
+            _ => Ok(()),
+        })
+    }
+
     pub(super) fn found(&self, bytes: u64) {
         self.events.event(Event::Found { bytes });
     }
@@ -345,14 +348,6 @@ impl Tally {
             None => Ok(self.summary),
         }
     }
-}
-
-/// Room is asked for when files are found, well before they are fetched.
-fn claim(room: &mut Room, found: &[Item]) -> Result<(), Error> {
-    found.iter().try_for_each(|item| match item {
-        Item::Object { name, entry } => room.claim(name, entry.size),
-        _ => Ok(()),
-    })
 }
 
 pub(super) fn refuse(item: Item) -> Task {

@@ -1,6 +1,7 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
 mod attribute_args;
+mod pipe;
 mod progress_args;
 mod report;
 mod resume_args;
@@ -24,7 +25,7 @@ use crate::ui::Format;
 ///
 /// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again
 /// below DST under its own name; with --drop-last-dir what is in it goes to DST directly. A file goes below DST under its own
-/// name if DST is a folder (ends with / or is one).
+/// name if DST is a folder (ends with / or is one). A single - as SRC or DST is standard input or output.
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
 /// All that is promised, and every option with its use: ma-cli help copying
 #[derive(Debug, clap::Args)]
@@ -32,6 +33,7 @@ use crate::ui::Format;
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
   ma-cli obs-copy ./data/ obs://bucket/test-copy/ --drop-last-dir
   ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/
+  tar cz data | ma-cli obs-copy - obs://bucket/data.tar.gz
   ma-cli obs-copy obs://bucket/run-7/ obs://archive/runs/ --storage-class COLD
   ma-cli obs-copy ./site/ obs://bucket/ --metadata team=vision --cache-control max-age=3600
   ma-cli obs-copy --list-unfinished
@@ -68,6 +70,9 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
         return unfinished::run(ctx, instead, args.src.as_deref(), args.yes).await;
     }
     let (src, dst) = (args.src.clone().unwrap_or_default(), args.dst.clone().unwrap_or_default());
+    if pipe::is_pipe(&src, &dst) {
+        return pipe::run(ctx, &args, src, dst).await;
+    }
     let request = Request::parse(&src, &dst, &ctx.env.directory)?;
     let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
