@@ -20,7 +20,7 @@ use crate::obs::{Client, ObsUrl};
 /// Something that would be done. Where from and where to are what all have in common, and the rest of each name.
 #[derive(Clone, Copy, Debug)]
 pub struct Action<'a> {
-    /// What would be done: `upload`, `download`, `make folder`, `delete`.
+    /// What would be done: `upload`, `download`, `copy`, `make folder`, `delete`.
     pub action: &'static str,
     /// Where from; nothing for what has no source.
     pub source: Option<[&'a str; 2]>,
@@ -52,7 +52,10 @@ pub async fn preview(
         match plan {
             Plan::UploadFile { source, destination } => one_upload(&context, source, destination, each).await,
             Plan::DownloadFile { source, destination } => one_download(&context, source, destination, each).await,
-            Plan::UploadFolder { .. } | Plan::DownloadFolder { .. } => folder(context, plan, each).await,
+            Plan::CopyObject { source, destination } => one_copy(&context, source, destination, each).await,
+            Plan::UploadFolder { .. } | Plan::DownloadFolder { .. } | Plan::CopyFolder { .. } => {
+                folder(context, plan, each).await
+            }
         }
     };
     let mut summary = cancel.run_until_cancelled(looking).await.ok_or(Error::Cancelled)??;
@@ -73,15 +76,21 @@ async fn folder(context: Context, plan: &Plan, each: Each<'_>) -> Result<Summary
             let (from, to) = (source.to_string(), folder_text(&destination));
             (tokio::spawn(scan::download(context, source, destination, sender)), from, to)
         }
+        Plan::CopyFolder { source, destination } => {
+            let (source, destination) = (source.as_folder(), destination.as_folder());
+            let (from, to) = (source.to_string(), destination.to_string());
+            (tokio::spawn(scan::copies(context, source, destination, sender)), from, to)
+        }
         other => return Err(Error::Plan(format!("{other:?} is no copy of a folder"))),
     };
     // A run that is stopped takes the scan with it.
     let scan = AbortOnDrop(scan);
-    let prefix_length = match plan {
-        Plan::DownloadFolder { source, .. } => source.as_folder().key.len(),
-        _ => 0,
+    let (prefix_length, action) = match plan {
+        Plan::DownloadFolder { source, .. } => (source.as_folder().key.len(), "download"),
+        Plan::CopyFolder { source, .. } => (source.as_folder().key.len(), "copy"),
+        _ => (0, "upload"),
     };
-    let mut telling = Telling { summary: Summary::default(), from, to, prefix_length, each };
+    let mut telling = Telling { summary: Summary::default(), from, to, prefix_length, action, each };
     while let Some(batch) = items.recv().await {
         if batch.into_iter().try_for_each(|item| telling.item(item)).is_break() {
             drop(items);
@@ -112,6 +121,7 @@ struct Telling<'a> {
     from: String,
     to: String,
     prefix_length: usize,
+    action: &'static str,
     each: Each<'a>,
 }
 
@@ -120,12 +130,12 @@ impl Telling<'_> {
         match item {
             Item::LocalFile { name, size, reason, .. } => {
                 self.summary.add(size, Check::None);
-                self.tell("upload", Some(&name), &name, size, reason)
+                self.tell(self.action, Some(&name), &name, size, reason)
             }
             Item::Object { name, entry, reason } => {
                 self.summary.add(entry.size, Check::None);
                 let from = &entry.key[self.prefix_length.min(entry.key.len())..];
-                self.tell("download", Some(from), &name, entry.size, reason)
+                self.tell(self.action, Some(from), &name, entry.size, reason)
             }
             Item::LocalFolder { name } | Item::Marker { name } => {
                 self.summary.folders += 1;
@@ -170,6 +180,12 @@ async fn one_download(context: &Context, source: &ObsUrl, destination: &Path, ea
     let verdict = scan::listing::one(context, destination.parent().unwrap_or(Path::new("/")), name, &entry)?;
     let ends = [source.to_string(), destination.display().to_string()];
     Ok(one("download", ends, entry.size, verdict, each))
+}
+
+async fn one_copy(context: &Context, source: &ObsUrl, destination: &ObsUrl, each: Each<'_>) -> Result<Summary, Error> {
+    let info = context.client.head(source).await?;
+    let ends = [source.to_string(), destination.to_string()];
+    Ok(one("copy", ends, info.size, Verdict::Copy("asked for"), each))
 }
 
 fn one(action: &'static str, [from, to]: [String; 2], bytes: u64, verdict: Verdict, each: Each<'_>) -> Summary {

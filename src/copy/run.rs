@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use time::OffsetDateTime;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::copy::digest::Check;
 use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
+use crate::copy::partial::Finish;
 use crate::copy::plan::Plan;
 use crate::copy::preflight::{self, Room};
 use crate::copy::rate::Rate;
@@ -41,12 +42,14 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<Arc<Rate>>,
     pub(super) loads: Loads,
     pub(super) writes: Writes,
     pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
+    // On the disk that a folder goes to.
+    room: Mutex<Option<Room>>,
 }
 
 #[derive(Debug)]
@@ -65,17 +68,17 @@ pub(super) enum Done {
     Folder,
 }
 
-type Outcome = (String, Result<Done, Error>);
-type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(super) type Outcome = (String, Result<Done, Error>);
+pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
         let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
-        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
-        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel })
+        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel, room: Mutex::default() })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -85,10 +88,17 @@ impl Run {
             Plan::UploadFolder { source, destination } => self.upload_folder(source, destination.as_folder()).await,
             Plan::DownloadFile { source, destination } => self.download_file(source, &destination).await,
             Plan::DownloadFolder { source, destination } => self.download_folder(source.as_folder(), &destination).await,
+            Plan::CopyObject { source, destination } => self.copy_object(source, &destination).await,
+            Plan::CopyFolder { source, destination } => self.copy_folder(source.as_folder(), destination.as_folder()).await,
         };
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// How a download that is complete gets its name.
+    pub(super) fn finish(&self, modified: Option<OffsetDateTime>) -> Finish {
+        Finish { modified, durable: self.options.durable }
     }
 
     /// Waits until so many bytes may be moved.
@@ -144,21 +154,17 @@ impl Run {
         let scan =
             tokio::spawn(scan::upload(scan::Context::new(&self.client, &self.options), source, destination.clone(), sender));
         let summary = self
-            .pump(
-                receiver,
-                |_| Ok(()),
-                |run, item| match item {
-                    Item::LocalFile { name, path, size, .. } => {
-                        let url = destination.join(&name);
-                        Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
-                    }
-                    Item::LocalFolder { name } => {
-                        let url = destination.join(&name).as_folder();
-                        Box::pin(async move { (name, upload::marker(&run, &url).await) })
-                    }
-                    other => refuse(other),
-                },
-            )
+            .pump(receiver, |run, item| match item {
+                Item::LocalFile { name, path, size, .. } => {
+                    let url = destination.join(&name);
+                    Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
+                }
+                Item::LocalFolder { name } => {
+                    let url = destination.join(&name).as_folder();
+                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                }
+                other => refuse(other),
+            })
             .await;
         scan::finished(scan, summary).await
     }
@@ -168,37 +174,33 @@ impl Run {
         let bucket = source.bucket.clone();
         let context = scan::Context::new(&self.client, &self.options);
         preflight::check_writable(destination)?;
-        let mut room = Room::of(destination);
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
         let scan = tokio::spawn(scan::download(context, source, destination.to_owned(), sender));
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
         let summary = self
-            .pump(
-                receiver,
-                |found| claim(&mut room, found),
-                |run, item| {
-                    let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
-                    let open = move || match target.get() {
-                        Some(target) => Ok(Arc::clone(target)),
-                        None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
-                    };
-                    match item {
-                        Item::Object { name, entry, .. } => Box::pin(async move {
-                            let done = match open() {
-                                Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
-                                Err(error) => Err(error),
-                            };
-                            (name, done)
-                        }),
-                        Item::Marker { name } => Box::pin(async move {
-                            let made = open().and_then(|target| target.make_folder(&name));
-                            (name, made.map(|()| Done::Folder))
-                        }),
-                        other => refuse(other),
-                    }
-                },
-            )
+            .pump(receiver, |run, item| {
+                let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
+                let open = move || match target.get() {
+                    Some(target) => Ok(Arc::clone(target)),
+                    None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
+                };
+                match item {
+                    Item::Object { name, entry, .. } => Box::pin(async move {
+                        let done = match open() {
+                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
+                            Err(error) => Err(error),
+                        };
+                        (name, done)
+                    }),
+                    Item::Marker { name } => Box::pin(async move {
+                        let made = open().and_then(|target| target.make_folder(&name));
+                        (name, made.map(|()| Done::Folder))
+                    }),
+                    other => refuse(other),
+                }
+            })
             .await;
         let summary = scan::finished(scan, summary).await?;
         // An empty bucket is an empty folder.
@@ -210,10 +212,9 @@ impl Run {
 
     /// Takes items while files are under way, until the scan ends, something fatal happens, or the run is stopped. All files
     /// under way have ended when it returns.
-    async fn pump(
+    pub(super) async fn pump(
         self: &Arc<Self>,
         mut items: Receiver<Vec<Item>>,
-        mut allow: impl FnMut(&[Item]) -> Result<(), Error>,
         mut begin: impl FnMut(Arc<Self>, Item) -> Task,
     ) -> Result<Summary, Error> {
         // Twice the requests: while one file waits for its turn another opens its source.
@@ -246,7 +247,7 @@ impl Run {
                     }
                 }
                 batch = items.recv(), if scanning && waiting.is_empty() => match batch {
-                    Some(batch) => match allow(&batch) {
+                    Some(batch) => match self.claim(&batch) {
                         Ok(()) => waiting.extend(batch),
                         Err(error) => break Some(error),
                     },
@@ -299,7 +300,7 @@ impl Run {
         }
     }
 
-    fn summarise_one(&self, name: String, done: Done) -> Summary {
+    pub(super) fn summarise_one(&self, name: String, done: Done) -> Summary {
         let mut summary = Summary::default();
         self.count(&mut summary, name, &done);
         summary
@@ -323,20 +324,22 @@ impl Run {
         }
     }
 
-    fn found(&self, bytes: u64) {
+    /// Room is asked for when files are found, well before they are fetched.
+    fn claim(&self, found: &[Item]) -> Result<(), Error> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(room) = &mut *room else { return Ok(()) };
+        found.iter().try_for_each(|item| match item {
+            Item::Object { name, entry, .. } => room.claim(name, entry.size),
+            _ => Ok(()),
+        })
+    }
+
+    pub(super) fn found(&self, bytes: u64) {
         self.events.event(Event::Found { bytes });
     }
 }
 
-/// Room is asked for when files are found, well before they are fetched.
-fn claim(room: &mut Room, found: &[Item]) -> Result<(), Error> {
-    found.iter().try_for_each(|item| match item {
-        Item::Object { name, entry, .. } => room.claim(name, entry.size),
-        _ => Ok(()),
-    })
-}
-
-fn refuse(item: Item) -> Task {
+pub(super) fn refuse(item: Item) -> Task {
     let outcome = match item {
         Item::Refused { name, error } => (name, Err(error)),
         other => {
@@ -346,51 +349,4 @@ fn refuse(item: Item) -> Task {
         }
     };
     Box::pin(std::future::ready(outcome))
-}
-
-/// Counts the bytes that an attempt moved, and takes them back unless they are kept.
-#[derive(Debug)]
-pub(super) struct Meter {
-    budget: Budget,
-    events: Arc<dyn EventSink>,
-    moved: AtomicI64,
-}
-
-impl Meter {
-    pub(super) fn new(run: &Run) -> Arc<Self> {
-        Arc::new(Self { budget: run.budget.clone(), events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
-    }
-
-    pub(super) fn add(&self, bytes: usize) {
-        self.budget.moved(bytes as u64);
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.events.event(Event::Moved(bytes));
-    }
-
-    /// The attempt succeeded: its bytes count.
-    pub(super) fn keep(&self) {
-        self.moved.store(0, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        let moved = self.moved.load(Ordering::Relaxed);
-        if moved != 0 {
-            self.events.event(Event::Moved(-moved));
-        }
-    }
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T, F>(work: F) -> Result<T, Error>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Error> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::local("work on", "", std::io::Error::other(error))),
-    }
 }

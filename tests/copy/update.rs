@@ -119,3 +119,22 @@ async fn what_exists_stays_where_asked() {
     assert_eq!(counts(&store, home, &["src/old", "obs://copies/k/old", "--update"], 0), [1, 0, 0, 0]);
     assert_eq!(keys(&client, "k/").await, ["k/new", "k/old"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_inside_the_store_choose_update_and_mirror() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    for key in ["from/a.txt", "from/d/b.txt", "from/d/c.log", "to/a.txt", "to/extra", "to/kept.log"] {
+        put(&client, key, b"x").await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let copy = ["obs://copies/from/", "obs://copies/to/", "-d", "--size-only", "--exclude", "*.log"];
+    let dry = [copy.as_slice(), &["--delete", "-n", "-F", "jsonl"]].concat();
+    let (told, _) = crate::program::copy(&store, folder.path(), &dry, 0);
+    let actions: Vec<_> = crate::program::json_lines(&told).iter().map(|line| line["action"].clone()).collect();
+    assert_eq!(actions, ["copy", "delete"], "{told}");
+    let mirror = [copy.as_slice(), &["--delete", "-y"]].concat();
+    assert_eq!(counts(&store, folder.path(), &mirror, 0), [1, 1, 1, 0]);
+    assert_eq!(counts(&store, folder.path(), &mirror, 0), [0, 2, 0, 0]);
+    assert_eq!(keys(&client, "to/").await, ["to/a.txt", "to/d/b.txt", "to/kept.log"]);
+}

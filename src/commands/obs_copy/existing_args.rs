@@ -25,9 +25,6 @@ pub(super) struct ExistingArgs {
     /// Then delete what the source does not have; asks first. Excluded names are left alone
     #[arg(long, conflicts_with = "files_from")]
     delete: bool,
-    /// Do not ask before deleting
-    #[arg(short, long)]
-    yes: bool,
     /// Print what would be done, do nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
@@ -55,11 +52,6 @@ impl ExistingArgs {
             selection.report = Some(Arc::new(Report::create(&directory.join(path), names)?));
         }
         Ok(())
-    }
-
-    /// Whether nobody wants to be asked.
-    pub(super) fn is_sure(&self) -> bool {
-        self.yes
     }
 
     /// Whether nothing is to be done.

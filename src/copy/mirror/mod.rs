@@ -65,7 +65,13 @@ pub async fn find(client: &Client, plan: &Plan, options: &Options, cancel: &Canc
     let (side, spool) = match plan.clone() {
         Plan::UploadFolder { source, destination } => {
             let destination = destination.as_folder();
-            let finding = remote::find(client, &source, &destination, &selection, &seen);
+            let finding = remote::find(client, Some(&source), &destination, &selection, &seen);
+            let spool = cancel.run_until_cancelled(finding).await.ok_or(Error::Cancelled)??;
+            (Side::Store(destination), spool)
+        }
+        Plan::CopyFolder { destination, .. } => {
+            let destination = destination.as_folder();
+            let finding = remote::find(client, None, &destination, &selection, &seen);
             let spool = cancel.run_until_cancelled(finding).await.ok_or(Error::Cancelled)??;
             (Side::Store(destination), spool)
         }

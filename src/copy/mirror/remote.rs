@@ -15,7 +15,7 @@ use crate::obs::{Client, ObsUrl};
 /// Lists the destination anew: what is there now is what counts.
 pub(super) async fn find(
     client: &Client,
-    source: &Path,
+    source: Option<&Path>,
     destination: &ObsUrl,
     selection: &Selection,
     seen: &Sorted,
@@ -28,7 +28,7 @@ pub(super) async fn find(
             let (name, is_folder) = relative.strip_suffix('/').map_or((relative, false), |name| (name, true));
             // The mark of the destination itself stays.
             let is_own = relative.is_empty();
-            if !is_own && is_extra(selection, seen, name, is_folder) && !exists(source, name) {
+            if !is_own && is_extra(selection, seen, name, is_folder) && !source.is_some_and(|source| exists(source, name)) {
                 spool.add(relative, entry.size)?;
             }
         }

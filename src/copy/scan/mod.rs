@@ -1,6 +1,7 @@
 //! Finding what there is to copy: walks a folder or lists a prefix into a bounded channel, so that memory does not grow with
 //! the number of files. What the selection leaves, and what is at the destination already, stays out.
 
+pub mod copies;
 pub mod folder;
 pub mod listing;
 pub mod names;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
+pub use copies::copies;
 pub use listing::download;
 pub use outbox::{BATCH, NobodyListens, Outbox, WAITING};
 pub use upload::upload;

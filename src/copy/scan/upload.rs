@@ -17,7 +17,7 @@ use crate::copy::update::{self, MISSING, Verdict, Version};
 use crate::obs::{Client, ObsUrl};
 
 /// Pages of the destination's listing that wait to be compared with.
-const PAGES: usize = 2;
+pub(super) const PAGES: usize = 2;
 
 /// Finds what of a folder goes below a prefix. Ends early when nobody listens any more.
 ///
@@ -41,7 +41,8 @@ pub async fn upload(context: Context, source: PathBuf, destination: ObsUrl, item
     tokio::join!(listing, walking).1
 }
 
-async fn feed(client: &Client, destination: &ObsUrl, pages: Sender<Paged>) {
+/// Sends the pages of a listing until nobody listens.
+pub(super) async fn feed(client: &Client, destination: &ObsUrl, pages: Sender<Paged>) {
     let mut listing = client.list(destination, true);
     loop {
         let (page, is_last) = match listing.next_page().await {

@@ -47,8 +47,14 @@ impl Selection {
     /// # Errors
     /// [`Error::Plan`] names the option.
     pub fn check(&self, plan: &Plan) -> Result<(), Error> {
-        if matches!(plan, Plan::UploadFolder { .. } | Plan::DownloadFolder { .. }) {
+        if matches!(plan, Plan::CopyFolder { .. }) && self.names.is_some() {
+            return Err(Error::Plan("--files-from cannot be used for copies inside the store".to_owned()));
+        }
+        if matches!(plan, Plan::UploadFolder { .. } | Plan::DownloadFolder { .. } | Plan::CopyFolder { .. }) {
             return Ok(());
+        }
+        if matches!(plan, Plan::CopyObject { .. }) && self.existing != Existing::Replace {
+            return Err(Error::Plan("--update and --no-overwrite need a folder where the store copies".to_owned()));
         }
         let asked = [
             ("--include and --exclude choose", !self.filter.is_empty()),
