@@ -338,6 +338,7 @@ impl From<copy::Error> for Error {
             copy::Error::NoSource(_) => Self::new(Kind::NotFound, message),
             copy::Error::Store(error) => error.into(),
             copy::Error::Local { .. } | copy::Error::Unplaceable { .. } => Self::new(Kind::Local, message),
+            copy::Error::NoRoom { .. } => Self::new(Kind::Local, message).hint("make room, or copy to another disk"),
             copy::Error::Changed(_) => Self::new(Kind::Conflict, message).hint("run the same command again"),
             copy::Error::Unverifiable { .. } => Self::new(Kind::Unsupported, message).hint("use --verify auto"),
             copy::Error::Exhausted { source, .. } => Self { message, ..(*source).into() },

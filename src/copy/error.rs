@@ -28,6 +28,16 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// What is to be downloaded is more than the disk can take.
+    #[error("there is no room for it at [{}]: at least {} are to be written, {} are free", .path.display(), bytes(*.needed), bytes(*.free))]
+    NoRoom {
+        /// Folder that the download goes to.
+        path: PathBuf,
+        /// Bytes, as far as known when it was found out.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
     /// The source changed under the copy.
     #[error("[{0}] changed while it was copied")]
     Changed(String),
@@ -86,13 +96,29 @@ impl Error {
 
     /// Every other file would fail the same way, so the run ends: unknown caller, no such bucket, stopped.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Cancelled)
+        matches!(self, Self::Cancelled | Self::NoRoom { .. })
             || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket())
     }
 
-    /// Ends the run only if nothing worked so far: not allowed, or no connection.
+    /// Ends the run if it happens to every file from the beginning: not allowed, here or there, or no connection.
     pub fn is_fatal_at_first(&self) -> bool {
-        self.store().is_some_and(|error| error.is_refusal() || error.is_network())
+        // A file that cannot be read says nothing of the next one; a folder that cannot be written to does.
+        let here = matches!(self, Self::Local { action, source, .. } if *action != "read" && is_locked(source));
+        here || self.store().is_some_and(|error| error.is_refusal() || error.is_network())
+    }
+}
+
+/// Nobody may write there, or not we.
+fn is_locked(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+}
+
+fn bytes(count: u64) -> String {
+    match count {
+        0..1024 => format!("{count} bytes"),
+        1024..1_048_576 => format!("{:.1} KiB", count as f64 / 1024.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", count as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", count as f64 / 1_073_741_824.0),
     }
 }
 

@@ -4,6 +4,7 @@
 //! to hold its bytes, [`upload`] or [`download`] moves it, [`event`] and [`summary`] tell of it.
 
 pub mod budget;
+mod desk;
 pub mod destination;
 pub mod digest;
 pub mod download;
@@ -11,9 +12,12 @@ pub mod error;
 pub mod event;
 pub mod key;
 pub mod options;
+pub mod pace;
 pub mod parts;
 pub mod pipe;
 pub mod plan;
+pub mod preflight;
+pub mod rate;
 mod remote;
 mod remote_parts;
 mod resolve;
@@ -47,5 +51,6 @@ pub async fn copy(
     events: Arc<dyn EventSink>,
     cancel: &CancellationToken,
 ) -> Result<Summary, Error> {
-    run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan).await
+    // Boxed: the states of a run are large and nested deep.
+    Box::pin(run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan)).await
 }

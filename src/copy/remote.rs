@@ -41,20 +41,24 @@ impl Run {
         let (client, listed) = (self.client.clone(), source.clone());
         let scan = tokio::spawn(async move { list(&client, &listed, sender).await });
         let summary = self
-            .pump(receiver, |run, item| match item {
-                Item::Object { name, entry } => {
-                    let (bucket, target) = (source.bucket.clone(), destination.join(&name));
-                    if target.bucket == bucket && target.key.starts_with(&source.key) {
-                        let error = Error::unplaceable(&name, "its copy would be part of the source");
-                        return refuse(Item::Refused { name, error });
+            .pump(
+                receiver,
+                |_| Ok(()),
+                |run, item| match item {
+                    Item::Object { name, entry } => {
+                        let (bucket, target) = (source.bucket.clone(), destination.join(&name));
+                        if target.bucket == bucket && target.key.starts_with(&source.key) {
+                            let error = Error::unplaceable(&name, "its copy would be part of the source");
+                            return refuse(Item::Refused { name, error });
+                        }
+                        Box::pin(async move {
+                            let done = object(&run, &bucket, &entry, &target).await;
+                            (name, done)
+                        })
                     }
-                    Box::pin(async move {
-                        let done = object(&run, &bucket, &entry, &target).await;
-                        (name, done)
-                    })
-                }
-                other => refuse(other),
-            })
+                    other => refuse(other),
+                },
+            )
             .await;
         if summary.is_err() {
             // It may wait for an answer that never comes.

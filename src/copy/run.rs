@@ -12,20 +12,25 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::budget::Budget;
+use crate::copy::budget::{Budget, Counter};
 use crate::copy::destination::Destination;
 use crate::copy::digest::Check;
+use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
 use crate::copy::plan::Plan;
+use crate::copy::preflight::{self, Room};
+use crate::copy::rate::Rate;
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
+use crate::copy::upload::small::Loads;
 use crate::copy::{Options, download, key, upload};
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
 
-/// So many files in a row that could not be reached end the run: the store is gone.
-const UNREACHABLE: u32 = 16;
+/// So many files in a row end the run: the store cannot be reached any more, or refused everything from the beginning. One that
+/// is refused says nothing of the others.
+const HOPELESS: u64 = 16;
 
 /// What every file of a run shares.
 #[derive(Debug)]
@@ -33,8 +38,21 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
+    pub(super) rate: Option<Rate>,
+    pub(super) loads: Loads,
+    pub(super) writes: Writes,
+    pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Complaints(Client);
+
+impl Counter for Complaints {
+    fn count(&self) -> u64 {
+        self.0.throttled()
+    }
 }
 
 /// A file or folder that arrived.
@@ -49,8 +67,12 @@ pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
-        let budget = Budget::new(options.jobs, options.memory);
-        Arc::new(Self { client, options, budget, events, cancel })
+        let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
+        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
+        let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
+        let reading = upload::Reading::new(options.verify);
+        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -66,6 +88,13 @@ impl Run {
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// Waits until so many bytes may be moved.
+    pub(super) async fn take_rate(&self, bytes: usize) {
+        if let Some(rate) = &self.rate {
+            rate.take(bytes as u64).await;
+        }
     }
 
     /// The result of a request, unless the run is stopped first.
@@ -92,6 +121,8 @@ impl Run {
         self.found(info.size);
         self.events.event(Event::ScanDone);
         let folder = destination.parent().unwrap_or(Path::new("/"));
+        preflight::check_writable(folder)?;
+        Room::of(folder).claim(name, info.size)?;
         let target = Arc::new(Destination::open(folder)?);
         let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
         let done = download::object(self, &target, name, &source.bucket, &entry).await?;
@@ -102,17 +133,21 @@ impl Run {
         let (sender, receiver) = channel(WAITING);
         let scan = tokio::task::spawn_blocking(move || scan::walk(&source, sender));
         let summary = self
-            .pump(receiver, |run, item| match item {
-                Item::LocalFile { name, path, size } => {
-                    let url = destination.join(&name);
-                    Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
-                }
-                Item::LocalFolder { name } => {
-                    let url = destination.join(&name).as_folder();
-                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
-                }
-                other => refuse(other),
-            })
+            .pump(
+                receiver,
+                |_| Ok(()),
+                |run, item| match item {
+                    Item::LocalFile { name, path, size } => {
+                        let url = destination.join(&name);
+                        Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
+                    }
+                    Item::LocalFolder { name } => {
+                        let url = destination.join(&name).as_folder();
+                        Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                    }
+                    other => refuse(other),
+                },
+            )
             .await;
         scan.await.map_err(|error| Error::local("walk", "", std::io::Error::other(error)))??;
         summary
@@ -122,32 +157,38 @@ impl Run {
         let (sender, receiver) = channel(WAITING);
         let bucket = source.bucket.clone();
         let client = self.client.clone();
+        preflight::check_writable(destination)?;
+        let mut room = Room::of(destination);
         let scan = tokio::spawn(async move { scan::list(&client, &source, sender).await });
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
         let summary = self
-            .pump(receiver, |run, item| {
-                let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
-                let open = move || match target.get() {
-                    Some(target) => Ok(Arc::clone(target)),
-                    None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
-                };
-                match item {
-                    Item::Object { name, entry } => Box::pin(async move {
-                        let done = match open() {
-                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
-                            Err(error) => Err(error),
-                        };
-                        (name, done)
-                    }),
-                    Item::Marker { name } => Box::pin(async move {
-                        let made = open().and_then(|target| target.make_folder(&name));
-                        (name, made.map(|()| Done::Folder))
-                    }),
-                    other => refuse(other),
-                }
-            })
+            .pump(
+                receiver,
+                |found| claim(&mut room, found),
+                |run, item| {
+                    let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
+                    let open = move || match target.get() {
+                        Some(target) => Ok(Arc::clone(target)),
+                        None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
+                    };
+                    match item {
+                        Item::Object { name, entry } => Box::pin(async move {
+                            let done = match open() {
+                                Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
+                                Err(error) => Err(error),
+                            };
+                            (name, done)
+                        }),
+                        Item::Marker { name } => Box::pin(async move {
+                            let made = open().and_then(|target| target.make_folder(&name));
+                            (name, made.map(|()| Done::Folder))
+                        }),
+                        other => refuse(other),
+                    }
+                },
+            )
             .await;
         if summary.is_err() {
             // It may wait for an answer that never comes.
@@ -173,6 +214,7 @@ impl Run {
     pub(super) async fn pump(
         self: &Arc<Self>,
         mut items: Receiver<Vec<Item>>,
+        mut allow: impl FnMut(&[Item]) -> Result<(), Error>,
         mut begin: impl FnMut(Arc<Self>, Item) -> Task,
     ) -> Result<Summary, Error> {
         // Twice the requests: while one file waits for its turn another opens its source.
@@ -200,7 +242,10 @@ impl Run {
                     }
                 }
                 batch = items.recv(), if scanning && waiting.is_empty() => match batch {
-                    Some(batch) => waiting.extend(batch),
+                    Some(batch) => match allow(&batch) {
+                        Ok(()) => waiting.extend(batch),
+                        Err(error) => break Some(error),
+                    },
                     None => {
                         scanning = false;
                         self.events.event(Event::ScanDone);
@@ -208,7 +253,7 @@ impl Run {
                 },
             }
         };
-        let Some(error) = stopped else { return Ok(tally.summary) };
+        let Some(error) = stopped else { return tally.into_result() };
         self.cancel.cancel();
         drop(items);
         while tasks.join_next().await.is_some() {}
@@ -222,15 +267,15 @@ impl Run {
         };
         match result {
             Ok(done) => {
-                tally.unreachable = 0;
+                tally.hopeless = 0;
                 self.count(&mut tally.summary, name, &done);
                 None
             }
             Err(error) => {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
-                tally.unreachable = if unreachable { tally.unreachable + 1 } else { 0 };
-                let nothing_worked = tally.summary.files + tally.summary.folders == 0;
-                if error.is_fatal() || (nothing_worked && error.is_fatal_at_first()) || tally.unreachable >= UNREACHABLE {
+                let hopeless = unreachable || (tally.nothing_worked() && error.is_fatal_at_first());
+                tally.hopeless = if hopeless { tally.hopeless + 1 } else { 0 };
+                if self.options.fail_fast || error.is_fatal() || tally.hopeless >= HOPELESS {
                     return Some(error);
                 }
                 self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
@@ -272,8 +317,35 @@ impl Run {
 #[derive(Default)]
 struct Tally {
     summary: Summary,
-    // Files in a row that failed for want of a connection.
-    unreachable: u32,
+    // Files in a row that failed as all others probably will.
+    hopeless: u64,
+}
+
+impl Tally {
+    fn nothing_worked(&self) -> bool {
+        self.summary.files + self.summary.folders == 0
+    }
+
+    /// What stopped every single file stopped the run.
+    fn into_result(mut self) -> Result<Summary, Error> {
+        let all = self.nothing_worked() && self.hopeless == self.summary.failed;
+        match self.summary.failures.pop() {
+            Some(failure) if all => Err(failure.error),
+            Some(failure) => {
+                self.summary.failures.push(failure);
+                Ok(self.summary)
+            }
+            None => Ok(self.summary),
+        }
+    }
+}
+
+/// Room is asked for when files are found, well before they are fetched.
+fn claim(room: &mut Room, found: &[Item]) -> Result<(), Error> {
+    found.iter().try_for_each(|item| match item {
+        Item::Object { name, entry } => room.claim(name, entry.size),
+        _ => Ok(()),
+    })
 }
 
 pub(super) fn refuse(item: Item) -> Task {
@@ -291,16 +363,18 @@ pub(super) fn refuse(item: Item) -> Task {
 /// Counts the bytes that an attempt moved, and takes them back unless they are kept.
 #[derive(Debug)]
 pub(super) struct Meter {
+    budget: Budget,
     events: Arc<dyn EventSink>,
     moved: AtomicI64,
 }
 
 impl Meter {
     pub(super) fn new(run: &Run) -> Arc<Self> {
-        Arc::new(Self { events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
+        Arc::new(Self { budget: run.budget.clone(), events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
     }
 
     pub(super) fn add(&self, bytes: usize) {
+        self.budget.moved(bytes as u64);
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.events.event(Event::Moved(bytes));

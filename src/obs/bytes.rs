@@ -4,23 +4,20 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http::Request;
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, LAST_MODIFIED, RANGE,
 };
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::obs::body::{Body, Payload, StreamBody};
 use crate::obs::client::Client;
-use crate::obs::error::{Error, ServiceError};
+use crate::obs::error::Error;
+use crate::obs::refusal::service_error;
 use crate::obs::sdk::parse_date;
 use crate::obs::sign::{UNSIGNED_PAYLOAD, Unsigned};
-use crate::obs::transport::Progress;
 use crate::obs::url::ObsUrl;
 
 /// No more of an error's body is read than this.
@@ -102,11 +99,11 @@ impl Client {
             self.attributes.add_headers(&url.key, &mut headers);
             self.attributes.add_condition(&mut headers);
         }
-        let answer =
-            self.exchange(Call { operation, method: "PUT", url, query: &query, headers: &headers, payload }, &[]).await?;
-        let tags = tags(answer.headers());
+        let call = Call { operation, method: "PUT", url, query: &query, headers: &headers, payload };
+        let answer = self.exchange(call, &[]).await?;
+        let tags = tags(&answer.headers);
         // Read to the end, so that the connection can be used again.
-        let _ = Limited::new(answer.into_body(), ERROR_BODY).collect().await;
+        let _ = answer.body.collect(ERROR_BODY).await;
         if tags.etag.is_empty() {
             return Err(Error::Answer { operation, target: url.to_string(), message: "the answer has no ETag".to_owned() });
         }
@@ -135,11 +132,11 @@ impl Client {
         let payload = Payload::Whole(Bytes::new());
         let answer = self.exchange(Call { operation, method: "GET", url, query: "", headers, payload }, &extra).await?;
         let wrong = |message: String| Error::Answer { operation, target: url.to_string(), message };
-        let length = content_length(&answer).ok_or_else(|| wrong("the answer has no length".to_owned()))?;
+        let length = answer.length.ok_or_else(|| wrong("the answer has no length".to_owned()))?;
         let size = match options.range {
             None => length,
             Some((first, wanted)) => {
-                let header = header(answer.headers(), &CONTENT_RANGE).unwrap_or_default();
+                let header = header(&answer.headers, &CONTENT_RANGE).unwrap_or_default();
                 let (start, end, size) =
                     parse_content_range(header).ok_or_else(|| wrong(format!("the answer has no usable range [{header}]")))?;
                 if start != first || end + 1 - start != length || length > wanted || (length < wanted && end + 1 != size) {
@@ -148,50 +145,47 @@ impl Client {
                 size
             }
         };
-        let tags = tags(answer.headers());
+        let tags = tags(&answer.headers);
         if options.if_match.as_ref().is_some_and(|etag| *etag != tags.etag) {
             return Err(wrong("the store ignored If-Match and sent another version".to_owned()));
         }
-        let modified = header(answer.headers(), &LAST_MODIFIED).and_then(parse_date);
-        let stall = self.inner.transport.stall();
-        let body = Body { incoming: answer.into_body(), operation, target: url.to_string(), stall, left: length };
-        Ok(Got { size, tags, modified, body })
+        let modified = header(&answer.headers, &LAST_MODIFIED).and_then(parse_date);
+        Ok(Got { size, tags, modified, body: answer.body })
     }
 
-    /// One request, one answer; anything but success is an error.
-    pub(crate) async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
+    /// Sends one signed request; an answer that is no success is an error.
+    pub(crate) async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Reply, Error> {
         let (operation, target) = (call.operation, call.url.to_string());
-        let progress = Progress::new();
+        let wire = &self.inner.wire;
         let reason = Arc::new(Mutex::new(None));
-        let mut request = self.signed(&call).await?;
+        let (host, mut request) = self.signed(&call).await?;
         for (name, value) in extra {
             request.headers_mut().insert(name, header_value(value)?);
         }
-        let body = match call.payload {
-            // Nothing that could be streamed; hyper sends the head in one write.
-            Payload::Whole(bytes) if bytes.is_empty() => SdkBody::from(bytes),
-            payload => SdkBody::from_body_1_x(StreamBody::new(payload, progress.clone(), Arc::clone(&reason))),
-        };
-        let answer = match self.inner.transport.send(request.map(|()| body), &progress).await {
+        let body = StreamBody::new(call.payload, Arc::clone(&reason));
+        let answer = match Box::pin(wire.send(&host, request.map(|()| body))).await {
             Ok(answer) => answer,
             Err(error) => {
                 let stopped = reason.lock().unwrap_or_else(PoisonError::into_inner).take();
                 return Err(stopped.map_or_else(|| error.into(), Error::Source));
             }
         };
-        if answer.status().is_success() {
-            return Ok(answer);
+        let length = header(&answer.headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let (status, mut answer) = (answer.status, answer);
+        let headers = std::mem::take(&mut answer.headers);
+        let body = answer.body(wire, target.clone(), operation, length);
+        if status.is_success() {
+            return Ok(Reply { headers, length, body });
         }
-        let (parts, body) = answer.into_parts();
-        let limit = self.inner.transport.stall();
-        let text = match tokio::time::timeout(limit, Limited::new(body, ERROR_BODY).collect()).await {
-            Ok(Ok(text)) => text.to_bytes(),
+        let text = match tokio::time::timeout(wire.stall(), body.collect(ERROR_BODY)).await {
+            Ok(Ok(text)) => text,
             _ => Bytes::new(),
         };
-        Err(Error::Service(Box::new(service_error(operation, target, parts.status.as_u16(), &parts.headers, &text))))
+        Err(Error::Service(Box::new(service_error(operation, target, status.as_u16(), &headers, &text))))
     }
 
-    async fn signed(&self, call: &Call<'_>) -> Result<Request<()>, Error> {
+    /// The host to ask, and the request without its body.
+    async fn signed(&self, call: &Call<'_>) -> Result<(String, Request<()>), Error> {
         let inner = &self.inner;
         let credential = self.credential().await?;
         let (host, path) = inner.address.locate(&call.url.bucket, &call.url.key);
@@ -215,7 +209,7 @@ impl Client {
         }
         let mut builder = Request::builder()
             .method(call.method)
-            .uri(inner.address.url(&host, &path_and_query))
+            .uri(path_and_query)
             .header("x-amz-content-sha256", digest)
             .header("x-amz-date", signature.date)
             .header(AUTHORIZATION, sensitive(&signature.authorization)?);
@@ -225,20 +219,29 @@ impl Client {
         if let Some(token) = &credential.security_token {
             builder = builder.header("x-amz-security-token", sensitive(token.expose())?);
         }
-        builder.body(()).map_err(|error| Error::Url(format!("[{}] cannot be asked for: {error}", call.url)))
+        let request = builder.body(()).map_err(|error| Error::Url(format!("[{}] cannot be asked for: {error}", call.url)))?;
+        Ok((host, request))
     }
 }
 
-/// A request as [`Client::exchange`] takes it.
+/// One request of the byte path.
 pub(crate) struct Call<'a> {
+    /// What it does, for messages.
     pub(crate) operation: &'static str,
     pub(crate) method: &'a str,
     pub(crate) url: &'a ObsUrl,
     /// Escaped, sorted by name, each with `=`.
     pub(crate) query: &'a str,
-    /// Signed along; names in lower case.
+    /// Headers that are signed: lower case, `content-md5` or `x-amz-…` only.
     pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) payload: Payload,
+}
+
+/// A success: its headers, the announced length, and the body to come.
+pub(crate) struct Reply {
+    pub(crate) headers: HeaderMap,
+    pub(crate) length: Option<u64>,
+    pub(crate) body: Body,
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, Error> {
@@ -253,10 +256,6 @@ fn sensitive(value: &str) -> Result<HeaderValue, Error> {
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn content_length(answer: &Response<Incoming>) -> Option<u64> {
-    header(answer.headers(), &CONTENT_LENGTH)?.parse().ok()
 }
 
 /// `bytes 0-9/100` as first, last and size.
@@ -297,43 +296,6 @@ fn decode_crc(value: &str) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-#[derive(serde::Deserialize, Default)]
-#[serde(default)]
-struct ErrorDocument {
-    #[serde(alias = "Code")]
-    code: String,
-    #[serde(alias = "Message")]
-    message: String,
-    #[serde(alias = "RequestId")]
-    request_id: Option<String>,
-}
-
-pub(crate) fn service_error(
-    operation: &'static str,
-    target: String,
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> ServiceError {
-    let text = String::from_utf8_lossy(body);
-    let document: ErrorDocument = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).unwrap_or_default()
-    } else {
-        quick_xml::de::from_str(&text).unwrap_or_default()
-    };
-    let find = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    ServiceError {
-        operation,
-        target,
-        status,
-        code: document.code,
-        message: document.message,
-        request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
-        retry_after: find("retry-after"),
-        date: find("date").and_then(|value| parse_date(&value)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -341,7 +303,7 @@ mod tests {
     use bytes::Bytes;
     use http::HeaderMap;
 
-    use super::{Client, ObsUrl, Payload, PutOptions, Tags, is_encrypted, parse_content_range, service_error};
+    use super::{Client, ObsUrl, Payload, PutOptions, Tags, is_encrypted, parse_content_range};
     use crate::auth::{Credential, Secret, StaticCredential};
     use crate::http::testing::{Script, Server};
     use crate::obs::Options;
@@ -364,20 +326,6 @@ mod tests {
         for bad in ["", "bytes */100", "bytes 9-0/100", "bytes 0-100/100", "0-9/100", "bytes 0-9/*"] {
             assert_eq!(parse_content_range(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn reads_error_bodies() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-obs-request-id", "H1".parse().unwrap());
-        let xml = b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>gone</Message><HostId>h</HostId></Error>";
-        let error = service_error("get", "t".into(), 404, &headers, xml);
-        assert_eq!((error.code.as_str(), error.message.as_str()), ("NoSuchKey", "gone"));
-        assert_eq!(error.request_id.as_deref(), Some("H1"));
-        let json = br#"{"code":"AccessDenied","message":"no","request_id":"R"}"#;
-        let error = service_error("get", "t".into(), 403, &headers, json);
-        assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("AccessDenied", Some("R")));
-        assert_eq!(service_error("get", "t".into(), 502, &headers, b"<html>bad gateway").code, "");
     }
 
     #[test]

@@ -15,10 +15,12 @@ pub mod list;
 pub mod media;
 pub mod multipart;
 pub mod page;
+mod refusal;
 mod sdk;
 pub mod sign;
 mod transport;
 pub mod url;
+mod wire;
 pub mod xml;
 
 pub use client::{Client, Options};

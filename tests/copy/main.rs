@@ -4,12 +4,21 @@
 
 mod attributes;
 mod command;
+mod dialect;
+mod disk;
 mod faults;
+mod lanes;
 mod listing;
+mod matrix;
+mod null_store;
 mod pipes;
+mod progress;
 mod proxy;
 mod remote;
 mod safety;
+mod sizes;
 mod stops;
+mod stub;
 mod support;
+mod tls;
 mod trees;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use ma_cli::auth::{Credential, Secret, StaticCredential};
+use ma_cli::auth::{Credential, CredentialSource, Secret, StaticCredential};
 use ma_cli::copy::{self, Error, Plan, Silent, Summary};
 use ma_cli::http::retry::Policy;
 use ma_cli::obs::body::Payload;
@@ -58,6 +58,15 @@ impl Store {
 
     /// SeaweedFS from the environment that `scripts/test` fills, with the bucket [`BUCKET`]; fails where it is missing.
     pub(crate) async fn seaweedfs() -> Self {
+        loop {
+            // Between finding free ports and taking them others may take them.
+            if let Ok(store) = Self::start_seaweedfs().await {
+                return store;
+            }
+        }
+    }
+
+    async fn start_seaweedfs() -> Result<Self, &'static str> {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("s3.json");
         let identity = serde_json::json!({"identities": [{
@@ -79,7 +88,7 @@ impl Store {
         command.stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null()).current_dir(folder.path());
         let weed = command.spawn().unwrap_or_else(|error| panic!("cannot start SeaweedFS ({error}); run scripts/test"));
         let endpoint = format!("http://127.0.0.1:{}", ports[6]);
-        let store = Self { endpoint, _folder: folder, shutdown: CancellationToken::new(), weed: Some(weed) };
+        let mut store = Self { endpoint, _folder: folder, shutdown: CancellationToken::new(), weed: Some(weed) };
         let deadline = Instant::now() + Duration::from_secs(90);
         let client = client(&store.endpoint);
         // A bucket that takes a file: only then are all its parts up.
@@ -91,8 +100,11 @@ impl Store {
                 client.delete(&probe).await
             };
             match made.await {
-                Ok(()) => return store,
+                Ok(()) => return Ok(store),
                 Err(error) => assert!(Instant::now() < deadline, "SeaweedFS does not come up: {error}"),
+            }
+            if store.weed.as_mut().is_some_and(|weed| weed.try_wait().unwrap().is_some()) {
+                return Err("it ended");
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -127,20 +139,35 @@ pub(crate) fn client(endpoint: &str) -> Client {
 }
 
 pub(crate) fn client_with(endpoint: &str, secret_key: &str) -> Client {
-    let credential = Credential {
+    let credentials = Arc::new(StaticCredential::new(credential(secret_key)));
+    Client::new(Options { retry: policy(), stall: Duration::from_secs(10), ..Options::new(endpoint, REGION, credentials) })
+        .unwrap()
+}
+
+pub(crate) fn credential(secret_key: &str) -> Credential {
+    Credential {
         access_key: ACCESS_KEY.to_owned(),
         secret_key: Secret::new(secret_key),
         security_token: None,
         expires_at: None,
-    };
-    let retry = Policy {
-        attempts: 5,
-        elapsed: Duration::from_secs(30),
-        base: Duration::from_millis(5),
-        cap: Duration::from_millis(50),
-    };
-    let credentials = Arc::new(StaticCredential::new(credential));
-    Client::new(Options { retry, stall: Duration::from_secs(10), ..Options::new(endpoint, REGION, credentials) }).unwrap()
+    }
+}
+
+fn policy() -> Policy {
+    Policy { attempts: 5, elapsed: Duration::from_secs(30), base: Duration::from_millis(5), cap: Duration::from_millis(50) }
+}
+
+/// A client that takes a store for stalled after [`STALL`].
+pub(crate) fn impatient(endpoint: &str) -> Client {
+    impatient_with(endpoint, Arc::new(StaticCredential::new(credential(SECRET_KEY))), 5)
+}
+
+/// How long an [`impatient`] client waits for a byte.
+pub(crate) const STALL: Duration = Duration::from_secs(3);
+
+pub(crate) fn impatient_with(endpoint: &str, credentials: Arc<dyn CredentialSource>, attempts: u32) -> Client {
+    let retry = Policy { attempts, ..policy() };
+    Client::new(Options { retry, stall: STALL, ..Options::new(endpoint, REGION, credentials) }).unwrap()
 }
 
 /// Options with small parts, so that small files are large ones.
