@@ -258,8 +258,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// `bytes 0-9/100` as first, last and size.
-fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
+/// Reads `bytes 0-9/100` as first, last and size; none unless the range lies within the size.
+pub fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, size) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);

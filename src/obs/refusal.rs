@@ -14,6 +14,10 @@ struct ErrorDocument {
     message: String,
     #[serde(alias = "RequestId")]
     request_id: Option<String>,
+    #[serde(alias = "Region")]
+    region: Option<String>,
+    #[serde(alias = "Endpoint")]
+    endpoint: Option<String>,
 }
 
 /// The error of an answer with this status and body, which may be XML, JSON, or nothing of use.
@@ -40,6 +44,7 @@ pub(crate) fn service_error(
         request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
         retry_after: find("retry-after"),
         date: find("date").and_then(|value| parse_date(&value)),
+        home: find("x-amz-bucket-region").or(document.region).or(document.endpoint),
     }
 }
 

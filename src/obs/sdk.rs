@@ -232,6 +232,7 @@ fn service_error(
         request_id: header("x-obs-request-id").or_else(|| header("x-amz-request-id")),
         retry_after: header("retry-after"),
         date: header("date").and_then(|value| parse_date(&value)),
+        home: header("x-amz-bucket-region"),
     }
 }
 
