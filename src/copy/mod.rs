@@ -62,5 +62,6 @@ pub async fn copy(
     events: Arc<dyn EventSink>,
     cancel: &CancellationToken,
 ) -> Result<Summary, Error> {
-    run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan).await
+    // Boxed: the states of a run are large and nested deep.
+    Box::pin(run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan)).await
 }
