@@ -16,12 +16,15 @@ pub mod partial;
 pub mod parts;
 pub mod plan;
 pub mod preflight;
+mod remote;
+mod remote_parts;
 mod resolve;
 mod run;
 pub mod scan;
 pub mod summary;
 pub mod upload;
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -47,5 +50,8 @@ pub async fn copy(
     events: Arc<dyn EventSink>,
     cancel: &CancellationToken,
 ) -> Result<Summary, Error> {
-    run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan).await
+    let run = run::Run::new(client.clone(), options.clone(), events, cancel.child_token());
+    // Without its type, which is too deep for whoever waits for it.
+    let copied: Pin<Box<dyn Future<Output = Result<Summary, Error>> + Send>> = Box::pin(run.execute(plan));
+    copied.await
 }

@@ -47,8 +47,8 @@ pub(super) enum Done {
     Folder,
 }
 
-type Outcome = (String, Result<Done, Error>);
-type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(super) type Outcome = (String, Result<Done, Error>);
+pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
@@ -64,6 +64,8 @@ impl Run {
             Plan::UploadFolder { source, destination } => self.upload_folder(source, destination.as_folder()).await,
             Plan::DownloadFile { source, destination } => self.download_file(source, &destination).await,
             Plan::DownloadFolder { source, destination } => self.download_folder(source.as_folder(), &destination).await,
+            Plan::CopyObject { source, destination } => self.copy_object(source, &destination).await,
+            Plan::CopyFolder { source, destination } => self.copy_folder(source.as_folder(), destination.as_folder()).await,
         };
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
@@ -184,7 +186,7 @@ impl Run {
 
     /// Takes items while files are under way, until the scan ends, something fatal happens, or the run is stopped. All files
     /// under way have ended when it returns.
-    async fn pump(
+    pub(super) async fn pump(
         self: &Arc<Self>,
         mut items: Receiver<Vec<Item>>,
         mut allow: impl FnMut(&[Item]) -> Result<(), Error>,
@@ -268,7 +270,7 @@ impl Run {
         }
     }
 
-    fn summarise_one(&self, name: String, done: Done) -> Summary {
+    pub(super) fn summarise_one(&self, name: String, done: Done) -> Summary {
         let mut summary = Summary::default();
         self.count(&mut summary, name, &done);
         summary
@@ -282,7 +284,7 @@ impl Run {
         }
     }
 
-    fn found(&self, bytes: u64) {
+    pub(super) fn found(&self, bytes: u64) {
         self.events.event(Event::Found { bytes });
     }
 }
@@ -321,7 +323,7 @@ fn claim(room: &mut Room, found: &[Item]) -> Result<(), Error> {
     })
 }
 
-fn refuse(item: Item) -> Task {
+pub(super) fn refuse(item: Item) -> Task {
     let outcome = match item {
         Item::Refused { name, error } => (name, Err(error)),
         other => {

@@ -96,6 +96,12 @@ impl Client {
         if let Some(digest) = &options.content_md5 {
             headers.push(("content-md5", digest));
         }
+        if options.part.is_some() {
+            self.attributes.add_key(&mut headers);
+        } else {
+            self.attributes.add_headers(&url.key, &mut headers);
+            self.attributes.add_condition(&mut headers);
+        }
         let answer =
             self.exchange(Call { operation, method: "PUT", url, query: &query, headers: &headers, payload }, &[]).await?;
         let tags = tags(answer.headers());
@@ -120,7 +126,12 @@ impl Client {
         if let Some(etag) = &options.if_match {
             extra.push((IF_MATCH, format!("\"{etag}\"")));
         }
-        let headers: &[(&str, &str)] = if options.checksum { &[("x-amz-checksum-mode", "ENABLED")] } else { &[] };
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        if options.checksum {
+            headers.push(("x-amz-checksum-mode", "ENABLED"));
+        }
+        self.attributes.add_key(&mut headers);
+        let headers = headers.as_slice();
         let payload = Payload::Whole(Bytes::new());
         let answer = self.exchange(Call { operation, method: "GET", url, query: "", headers, payload }, &extra).await?;
         let wrong = |message: String| Error::Answer { operation, target: url.to_string(), message };
@@ -147,7 +158,8 @@ impl Client {
         Ok(Got { size, tags, modified, body })
     }
 
-    async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
+    /// One request, one answer; anything but success is an error.
+    pub(crate) async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
         let (operation, target) = (call.operation, call.url.to_string());
         let progress = Progress::new();
         let reason = Arc::new(Mutex::new(None));
@@ -217,13 +229,16 @@ impl Client {
     }
 }
 
-struct Call<'a> {
-    operation: &'static str,
-    method: &'a str,
-    url: &'a ObsUrl,
-    query: &'a str,
-    headers: &'a [(&'a str, &'a str)],
-    payload: Payload,
+/// A request as [`Client::exchange`] takes it.
+pub(crate) struct Call<'a> {
+    pub(crate) operation: &'static str,
+    pub(crate) method: &'a str,
+    pub(crate) url: &'a ObsUrl,
+    /// Escaped, sorted by name, each with `=`.
+    pub(crate) query: &'a str,
+    /// Signed along; names in lower case.
+    pub(crate) headers: &'a [(&'a str, &'a str)],
+    pub(crate) payload: Payload,
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, Error> {
@@ -297,7 +312,13 @@ struct ErrorDocument {
     endpoint: Option<String>,
 }
 
-fn service_error(operation: &'static str, target: String, status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
+pub(crate) fn service_error(
+    operation: &'static str,
+    target: String,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> ServiceError {
     let text = String::from_utf8_lossy(body);
     let document: ErrorDocument = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text).unwrap_or_default()

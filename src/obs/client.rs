@@ -12,6 +12,7 @@ use crate::auth::{Credential, CredentialSource};
 use crate::http;
 use crate::http::retry::{Class, Policy, Schedule};
 use crate::obs::address::Address;
+use crate::obs::attributes::Attributes;
 use crate::obs::error::{Error, Failure, ServiceError};
 use crate::obs::sdk::{self, Clock, Parts};
 use crate::obs::sign::Signer;
@@ -58,6 +59,8 @@ impl Options {
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    /// What new objects are given.
+    pub(crate) attributes: Arc<Attributes>,
 }
 
 pub(crate) struct Inner {
@@ -114,7 +117,7 @@ impl Client {
             retry: options.retry,
             repairs: AtomicU64::new(0),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), attributes: Arc::default() })
     }
 
     /// `scheme://host[:port]` of the store.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod attributes;
 mod command;
 mod dialect;
 mod disk;
@@ -17,6 +18,7 @@ mod process;
 #[path = "../python/mod.rs"]
 mod programs;
 mod proxy;
+mod remote;
 mod resume;
 mod safety;
 mod sizes;

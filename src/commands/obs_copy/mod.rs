@@ -1,5 +1,6 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
+mod attribute_args;
 mod report;
 mod resume_args;
 mod transfer_args;
@@ -8,6 +9,7 @@ mod watch;
 
 use std::sync::Arc;
 
+use crate::commands::obs_copy::attribute_args::AttributeArgs;
 use crate::commands::obs_copy::resume_args::ResumeArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
 use crate::commands::obs_copy::watch::Watch;
@@ -18,7 +20,7 @@ use crate::ui::Format;
 
 /// Copy files and folders between this machine and OBS
 ///
-/// One of SRC and DST is an obs:// path. A folder is made again below DST under its own name; with --drop-last-dir what is in it
+/// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again below DST under its own name; with --drop-last-dir what is in it
 /// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
 #[derive(Debug, clap::Args)]
@@ -27,7 +29,9 @@ use crate::ui::Format;
   ma-cli obs-copy ./data/ obs://bucket/test-copy/ --drop-last-dir
   ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/
   ma-cli obs-copy --list-unfinished
-  ma-cli obs-copy --discard-unfinished 0b6f2f9d3c1e4a57")]
+  ma-cli obs-copy --discard-unfinished 0b6f2f9d3c1e4a57
+  ma-cli obs-copy obs://bucket/run-7/ obs://archive/runs/ --storage-class COLD
+  ma-cli obs-copy ./site/ obs://bucket/ --metadata team=vision --cache-control max-age=3600")]
 pub struct ObsCopyArgs {
     /// What to copy: a file, a folder, or an obs:// path
     #[arg(value_name = "SRC", required_unless_present_any = ["list_unfinished", "discard_unfinished"])]
@@ -45,6 +49,8 @@ pub struct ObsCopyArgs {
     transfer: TransferArgs,
     #[command(flatten)]
     resume: ResumeArgs,
+    #[command(flatten)]
+    attributes: AttributeArgs,
 }
 
 /// Copies and reports.
@@ -57,7 +63,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     }
     let (src, dst) = (args.src.clone().unwrap_or_default(), args.dst.clone().unwrap_or_default());
     let request = Request::parse(&src, &dst, &ctx.env.directory)?;
-    let client = ctx.obs()?;
+    let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
     let resolving = Plan::resolve(&client, &request, args.drop_last_dir);
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
@@ -99,6 +105,9 @@ fn ok_lines(request: &Request, report: &report::Report, drop_last_dir: bool) -> 
         }
         Request::Download { destination, .. } => {
             [format!("obs src path: [{}]", source(&report.source)), format!("local dst path: [{}]", absolute(destination))]
+        }
+        Request::Copy { .. } => {
+            [format!("obs src path: [{}]", source(&report.source)), format!("obs dst path: [{}]", report.destination)]
         }
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
     let (source, bytes, value) = opened.await?;
     let check = if division.is_divided() {
         drop(permit);
-        in_parts(run, &source, url, division).await?
+        Box::pin(in_parts(run, &source, url, division)).await?
     } else {
         let sent = async {
             match whole {
