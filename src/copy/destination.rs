@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 
 use crate::copy::error::Error;
 pub use crate::copy::partial::PARTIAL_SUFFIX;
-use crate::copy::partial::{HASH, Partial, partial_name, remove_unless_claimed};
+use crate::copy::partial::{Finish, HASH, Partial, partial_name, remove_unless_claimed};
 
 /// Handles kept open; more folders than this are opened again when needed.
 const KEPT: usize = 64;
@@ -116,17 +117,25 @@ impl Destination {
         let (parent, name) = split(relative);
         let folder = self.folder(parent)?;
         let path = self.path.join(relative);
-        let failed = |error: io::Error| Error::local("create", &path, error);
-        // Found out now, not after the transfer.
-        if let Ok(status) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            match FileType::from_raw_mode(status.st_mode) {
-                FileType::Directory => return Err(failed(io::ErrorKind::IsADirectory.into())),
-                FileType::RegularFile | FileType::Symlink => {}
-                // A device that were replaced would be missed.
-                _ => return Err(failed(io::Error::other("what is there is neither a file nor a folder"))),
-            }
-        }
+        check_free(&folder, name, &path)?;
         Partial::open(folder, name, version, path)
+    }
+
+    /// Writes a small file at once, under a temporary name first as [`Self::begin`] does, in as few system calls as that takes.
+    ///
+    /// # Errors
+    /// As [`Self::begin`] and [`Partial::finish`].
+    pub fn place(&self, relative: &str, version: &str, bytes: &[u8], finish: Finish) -> Result<(), Error> {
+        let (parent, name) = split(relative);
+        let folder = self.folder(parent)?;
+        let path = self.path.join(relative);
+        check_free(&folder, name, &path)?;
+        let partial = match Partial::create(&folder, name, version, path)? {
+            Some(partial) => partial,
+            None => self.begin(relative, version)?,
+        };
+        partial.file().write_all_at(bytes, 0).map_err(|error| Error::local("write", partial.path(), error))?;
+        partial.finish(finish)
     }
 
     /// The file under its final name, if it has that size and an earlier copy left nothing under the temporary name.
@@ -161,15 +170,29 @@ impl Destination {
     }
 }
 
+/// What is there may be replaced. Found out before the transfer, not after it.
+fn check_free(folder: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
+    let Ok(status) = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
+    let taken = match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile | FileType::Symlink => return Ok(()),
+        FileType::Directory => io::ErrorKind::IsADirectory.into(),
+        // A device that were replaced would be missed.
+        _ => io::Error::other("what is there is neither a file nor a folder"),
+    };
+    Err(Error::local("create", path, taken))
+}
+
 fn split(relative: &str) -> (&str, &str) {
     relative.rsplit_once('/').unwrap_or(("", relative))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{FileExt as _, symlink};
+    use std::os::unix::fs::symlink;
 
-    use super::Destination;
+    use std::os::unix::fs::FileExt as _;
+
+    use super::{Destination, Finish};
     use crate::copy::partial::{discard, partial_name};
 
     fn names(path: &std::path::Path) -> Vec<String> {
@@ -188,7 +211,7 @@ mod tests {
         assert!(!folder.path().join("x/y/a/b").exists());
         assert!(destination.begin("a/b", "v").unwrap_err().to_string().contains("another copy"));
         let modified = time::macros::datetime!(2026-01-15 08:30:00 UTC);
-        partial.finish(Some(modified)).unwrap();
+        partial.finish(Finish { modified: Some(modified), durable: true }).unwrap();
         let path = folder.path().join("x/y/a/b");
         assert_eq!(std::fs::read(&path).unwrap(), b"hello");
         assert_eq!(time::OffsetDateTime::from(path.metadata().unwrap().modified().unwrap()), modified);
@@ -211,7 +234,7 @@ mod tests {
         assert!(destination.begin("taken", "v").is_err());
         let partial = destination.begin("file", "v").unwrap();
         partial.file().write_all_at(b"after", 0).unwrap();
-        partial.finish(None).unwrap();
+        partial.finish(Finish::default()).unwrap();
         assert_eq!(names(outside.path()), ["target"]);
         assert_eq!(std::fs::read_to_string(outside.path().join("target")).unwrap(), "before");
         assert_eq!(std::fs::read_to_string(folder.path().join("file")).unwrap(), "after");

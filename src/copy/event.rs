@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::copy::digest::Check;
+
 /// One step of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -19,6 +21,15 @@ pub enum Event {
         /// Path or key, relative to what is copied.
         name: String,
         /// Its size in bytes.
+        bytes: u64,
+        /// How it was made sure that it did.
+        check: Check,
+    },
+    /// Files need not be copied.
+    Skipped {
+        /// How many.
+        files: u64,
+        /// Their bytes.
         bytes: u64,
     },
     /// A file failed; the rest goes on.

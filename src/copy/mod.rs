@@ -4,6 +4,7 @@
 //! to hold its bytes, [`upload`] or [`download`] moves it, [`event`] and [`summary`] tell of it.
 
 pub mod budget;
+mod desk;
 pub mod destination;
 pub mod digest;
 pub mod download;
@@ -11,20 +12,28 @@ pub mod error;
 pub mod event;
 pub mod journal;
 pub mod key;
+mod meter;
+pub mod mirror;
 pub mod options;
+pub mod pace;
 pub mod partial;
 pub mod parts;
+pub mod pipe;
 pub mod plan;
 pub mod preflight;
+pub mod preview;
+pub mod rate;
 mod remote;
 mod remote_parts;
+pub mod report;
 mod resolve;
 mod run;
 pub mod scan;
+pub mod select;
 pub mod summary;
+pub mod update;
 pub mod upload;
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -34,6 +43,8 @@ pub use error::Error;
 pub use event::{Event, EventSink, Silent};
 pub use options::Options;
 pub use plan::Plan;
+pub use preview::preview;
+pub use select::Selection;
 pub use summary::{Failure, Summary};
 
 use crate::obs;
@@ -50,8 +61,5 @@ pub async fn copy(
     events: Arc<dyn EventSink>,
     cancel: &CancellationToken,
 ) -> Result<Summary, Error> {
-    let run = run::Run::new(client.clone(), options.clone(), events, cancel.child_token());
-    // Without its type, which is too deep for whoever waits for it.
-    let copied: Pin<Box<dyn Future<Output = Result<Summary, Error>> + Send>> = Box::pin(run.execute(plan));
-    copied.await
+    run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan).await
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, fstat, futimens, openat, renameat, statat, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, fdatasync, flock, fstat, fsync, futimens, openat, renameat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 use time::OffsetDateTime;
@@ -21,6 +22,15 @@ pub const PARTIAL_SUFFIX: &str = ".ma-part";
 
 /// Length of the hash in the name of a partial file.
 pub(super) const HASH: usize = 8;
+
+/// How a file gets its name.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finish {
+    /// The time it gets; `None` for now.
+    pub modified: Option<OffsetDateTime>,
+    /// It is on the disk before it has its name, and so is the name.
+    pub durable: bool,
+}
 
 /// A file that is not complete; removed when dropped before [`Partial::finish`].
 #[derive(Debug)]
@@ -46,6 +56,19 @@ impl Partial {
         }
     }
 
+    /// Makes the partial file of a version; `None` if something is there already.
+    pub(super) fn create(folder: &Arc<OwnedFd>, name: &str, version: &str, path: PathBuf) -> Result<Option<Self>, Error> {
+        let partial_name = partial_name(name, version);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(file) = openat(folder, &partial_name, flags, Mode::from_raw_mode(0o666)) else { return Ok(None) };
+        let file = Some(Arc::new(File::from(file)));
+        let partial = Self { file, folder: Arc::clone(folder), partial_name, name: name.to_owned(), path };
+        match flock(partial.file(), FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(partial)),
+            Err(_) => Err(Error::local("create", &partial.path, io::Error::other("another copy is writing the same file"))),
+        }
+    }
+
     /// The open file, for writing at positions.
     pub fn file(&self) -> Arc<File> {
         Arc::clone(self.file.as_ref().expect("the file is there until the partial is finished or dropped"))
@@ -65,16 +88,22 @@ impl Partial {
     ///
     /// # Errors
     /// [`Error::Local`]; the partial file is removed.
-    pub fn finish(mut self, modified: Option<OffsetDateTime>) -> Result<(), Error> {
+    pub fn finish(mut self, how: Finish) -> Result<(), Error> {
         let failed = |error: Errno| Error::local("create", &self.path, error.into());
         let file = self.file();
-        if let Some(modified) = modified {
+        if let Some(modified) = how.modified {
             let nanoseconds = i64::from(modified.nanosecond());
             let time = Timespec { tv_sec: modified.unix_timestamp(), tv_nsec: nanoseconds };
             futimens(&file, &Timestamps { last_access: time, last_modification: time }).map_err(failed)?;
         }
+        if how.durable {
+            fdatasync(&file).map_err(failed)?;
+        }
         renameat(&self.folder, &self.partial_name, &self.folder, &self.name).map_err(failed)?;
         self.file = None;
+        if how.durable {
+            fsync(&self.folder).map_err(failed)?;
+        }
         Ok(())
     }
 }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use ma_cli::obs::ObsUrl;
 
+use crate::dialect::obs_copy;
 use crate::programs;
 use crate::support::{
-    ACCESS_KEY, BUCKET, SECRET_KEY, Store, assert_same, client, download, make_tree, noise, small_parts, upload,
+    ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Store, assert_same, client, download, make_tree, noise, small_parts, upload,
 };
 
 async fn sdk(store: &Store, mode: &str, prefix: &str, folder: &Path, more: &[&str]) {
@@ -32,6 +33,15 @@ async fn both_ways(store: &Store) {
     let up = upload(&client, &source, "ours/", &small_parts()).await.unwrap();
     assert_eq!((up.files, up.failed), (4, 0), "{:?}", up.failures);
     sdk(store, "read", "ours/", &source, &[]).await;
+    let owned = obs_copy(
+        &store.endpoint,
+        &[("REGION_NAME", REGION)],
+        folder.path(),
+        &["in", "obs://copies/owned/", "-d", "--metadata", "owner=alice", "--part-size", "5M"],
+    );
+    let owned = owned.await;
+    assert_eq!(owned.code, Some(0), "{}", owned.stderr);
+    sdk(store, "read", "owned/", &source, &["metadata"]).await;
     sdk(store, "write", "theirs/", &source, &[]).await;
     let down = download(&client, "theirs/", &back, &small_parts()).await.unwrap();
     assert_eq!((down.files, down.failed), (4, 0), "{:?}", down.failures);

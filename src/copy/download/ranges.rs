@@ -11,8 +11,9 @@ use crate::copy::download::resume::{Begun, Download, begin};
 use crate::copy::download::write::{same_size, write};
 use crate::copy::error::Error;
 use crate::copy::journal::for_download;
+use crate::copy::meter::Meter;
 use crate::copy::parts::{Division, Part};
-use crate::copy::run::{Meter, Run};
+use crate::copy::run::Run;
 use crate::obs::ObsUrl;
 use crate::obs::bytes::{GetOptions, Got, Tags};
 use crate::obs::list::Entry;
@@ -52,7 +53,7 @@ pub(super) async fn in_parts(
         }
     };
     match compare(value, &tags) {
-        Ok(check) => download.finish(entry.modified).await.map(|()| check),
+        Ok(check) => download.finish(run.finish(entry.modified)).await.map(|()| check),
         Err(error) => {
             download.remove();
             Err(error)

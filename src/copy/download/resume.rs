@@ -16,9 +16,10 @@ use crate::copy::digest::Value;
 use crate::copy::error::Error;
 use crate::copy::event::Event;
 use crate::copy::journal::{Finished, Head, Identity, Journal, Journals, Slot, Version, Way, describe, digester};
-use crate::copy::partial::{Partial, discard};
+use crate::copy::meter::blocking;
+use crate::copy::partial::{Finish, Partial, discard};
 use crate::copy::parts::{Division, Part};
-use crate::copy::run::{Run, blocking};
+use crate::copy::run::Run;
 use crate::obs::ObsUrl;
 use crate::obs::list::Entry;
 
@@ -206,9 +207,9 @@ impl Download {
     }
 
     /// The file got its name: nothing is left to go on with.
-    pub(super) async fn finish(self, modified: Option<OffsetDateTime>) -> Result<(), Error> {
+    pub(super) async fn finish(self, how: Finish) -> Result<(), Error> {
         blocking(move || {
-            let finished = self.partial.finish(modified);
+            let finished = self.partial.finish(how);
             if let Some(journal) = &self.journal {
                 journal.remove();
             }

@@ -4,6 +4,7 @@ mod parts;
 mod pool;
 mod reading;
 mod resume;
+pub(super) mod small;
 mod source;
 mod stream;
 
@@ -15,11 +16,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::copy::budget::{PIECE, STREAM};
-use crate::copy::digest::{Check, Digester, Value, digest_many};
+use crate::copy::budget::{PIECE, Permit, STREAM};
+use crate::copy::digest::{Check, Digester, Value};
 use crate::copy::error::Error;
+use crate::copy::meter::{Meter, blocking};
 use crate::copy::parts::{Division, Part};
-use crate::copy::run::{Done, Meter, Run, blocking};
+use crate::copy::run::{Done, Run};
 use crate::copy::upload::parts::in_parts;
 pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
@@ -39,39 +41,39 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
+    let check = if whole {
+        let loaded = small::load(run, source.to_owned(), size).await?;
+        run.take_rate(loaded.bytes.len()).await;
+        run.unless_stopped(from_memory(run, url, &loaded.bytes, loaded.value)).await??
+    } else {
+        larger(run, source, url, size, permit).await?
+    };
+    Ok(Done::File { bytes: size, check })
+}
+
+/// Sends a file that is not held in memory.
+async fn larger(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, permit: Permit) -> Result<Check, Error> {
     let division = Division::new(size, run.options.part_size);
-    let (path, verify) = (source.to_owned(), run.options.verify);
+    let path = source.to_owned();
     let opened = blocking(move || {
         let source = Source::open(path)?;
         if source.size != size {
             return Err(source.changed());
         }
-        if whole {
-            let bytes = source.read_whole()?;
-            let value = digest_many(verify, &[&bytes]).pop().unwrap_or(Value::Nothing);
-            return Ok((Arc::new(source), bytes, value));
-        }
-        Ok((Arc::new(source), Bytes::new(), Value::Nothing))
+        Ok(Arc::new(source))
     });
-    let (source, bytes, value) = opened.await?;
-    let check = if division.is_divided() {
+    let source = opened.await?;
+    if division.is_divided() {
         drop(permit);
-        Box::pin(in_parts(run, &source, url, division)).await?
-    } else {
-        let sent = async {
-            match whole {
-                true => from_memory(run, url, &bytes, value).await,
-                false => {
-                    let part = Part { number: 1, offset: 0, length: size };
-                    let (pieces, value) = ahead(run, &source).await?;
-                    let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
-                    stream(run, &source, url, part, destined).await.map(|(_, _, check)| check)
-                }
-            }
-        };
-        run.unless_stopped(sent).await??
+        return in_parts(run, &source, url, division).await;
+    }
+    let part = Part { number: 1, offset: 0, length: size };
+    let sent = async {
+        let (pieces, value) = ahead(run, &source).await?;
+        let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
+        stream(run, &source, url, part, destined).await.map(|(_, _, check)| check)
     };
-    Ok(Done::File { bytes: size, check })
+    run.unless_stopped(sent).await?
 }
 
 /// Makes the object that stands for an empty folder. A bucket itself is there or not; nothing is put.
