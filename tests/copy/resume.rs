@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use ma_cli::copy::journal::{Head, Identity, Journals, Unfinished, Version, Way, unfinished};
 use ma_cli::copy::{self, Error, Event, EventSink, Plan, Summary};
+use ma_cli::obs::attributes::Attributes;
 use ma_cli::obs::{Client, ObsUrl};
 use tokio_util::sync::CancellationToken;
 
@@ -203,6 +204,25 @@ async fn a_file_that_changed_begins_anew_and_leaves_no_upload() {
     scene.finish(&client, scene.up()).await;
     scene.assert_arrived().await;
     assert!(scene.is_upload_gone(&upload).await, "the old upload was aborted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_attributes_begin_anew() {
+    let scene = Scene::new().await;
+    let client = |team: &str| {
+        let mut attributes = Attributes::default();
+        attributes.metadata.add("team", team).unwrap();
+        client(&scene.store.endpoint).with_attributes(attributes).unwrap()
+    };
+    scene.stop(&client("vision"), scene.up(), 5 * PART).await;
+    let upload = scene.upload_id();
+    scene.stop(&client("vision"), scene.up(), 6 * PART).await;
+    assert_eq!(scene.upload_id(), upload, "the same attributes go on");
+    scene.finish(&client("audio"), scene.up()).await;
+    scene.assert_arrived().await;
+    let info = client("").head(&scene.url).await.unwrap();
+    assert_eq!(info.metadata, [("team".to_owned(), "audio".to_owned())]);
+    assert!(scene.is_upload_gone(&upload).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

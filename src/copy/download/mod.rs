@@ -30,7 +30,7 @@ pub(super) async fn object(
     let url = ObsUrl::new(bucket, entry.key.clone());
     let division = Division::new(entry.size, run.options.part_size);
     let check = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
-        in_parts(run, destination, name, &url, entry, division).await?
+        Box::pin(in_parts(run, destination, name, &url, entry, division)).await?
     } else {
         let fetching = async {
             match entry.size <= PIECE as u64 {

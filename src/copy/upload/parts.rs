@@ -25,7 +25,7 @@ use crate::obs::multipart::Part as SentPart;
 const ABORT_INTERRUPTED: Duration = Duration::from_millis(300);
 
 pub(super) async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl, division: Division) -> Result<Check, Error> {
-    let upload = match run.unless_stopped(begin(run, source, url, division)).await?? {
+    let upload = match run.unless_stopped(Box::pin(begin(run, source, url, division))).await?? {
         Begun::Upload(upload) => Arc::new(upload),
         Begun::Complete(check) => return Ok(check),
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 use crate::copy::budget::PIECE;
@@ -55,7 +56,7 @@ pub(super) async fn begin(run: &Run, source: &Arc<Source>, url: &ObsUrl, divisio
         return Ok(Begun::Upload(Upload::new(id, division, None)));
     };
     let slot = match slot.previous().cloned() {
-        Some(previous) => match go_on(run, source, url, slot, previous).await? {
+        Some(previous) => match Box::pin(go_on(run, source, url, slot, previous)).await? {
             Either::Begun(begun) => return Ok(begun),
             Either::Anew(slot) => slot,
         },
@@ -67,7 +68,7 @@ pub(super) async fn begin(run: &Run, source: &Arc<Source>, url: &ObsUrl, divisio
         size: source.size,
         part_size: division.part_size(),
         version: Version::File { mtime: source.modified.0, mtime_ns: source.modified.1, upload: id.clone() },
-        attributes: attributes(run),
+        attributes: attributes(run, url),
         created: OffsetDateTime::now_utc().unix_timestamp(),
     };
     let begun = blocking(move || Ok(slot.restart(&head))).await?;
@@ -112,7 +113,7 @@ async fn go_on(run: &Run, source: &Arc<Source>, url: &ObsUrl, slot: Slot, previo
     let division = Division::new(source.size, Some(previous.head.part_size));
     let is_same = (*mtime, *mtime_ns) == source.modified
         && previous.head.size == source.size
-        && previous.head.attributes == attributes(run)
+        && previous.head.attributes == attributes(run, url)
         && previous.head.part_size == division.part_size();
     if !is_same {
         give_up_earlier(run, source, url, upload).await?;
@@ -274,9 +275,16 @@ fn absolute(path: &Path) -> PathBuf {
     path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What the object is to be besides its bytes is fixed when an upload begins.
-fn attributes(_run: &Run) -> String {
-    String::new()
+/// Digest of what the object is to be besides its bytes, which is fixed when an upload begins.
+fn attributes(run: &Run, url: &ObsUrl) -> String {
+    let mut headers = Vec::new();
+    run.client.attributes.add_headers(&url.key, &mut headers);
+    let mut digest = Sha256::new();
+    // A key is not written down, not even as a digest. Its own MD5 is among the headers, and the store compares that.
+    for (name, value) in headers.into_iter().filter(|(name, _)| !name.ends_with("-customer-key")) {
+        digest.update(format!("{name}: {value}\n"));
+    }
+    hex::encode(&digest.finalize()[..8])
 }
 
 fn notice(run: &Run, path: &Path, reason: &str) {
