@@ -1,16 +1,26 @@
-//! Manual pages, one a command, made from the same tree as the help.
+//! Manual pages, one a command and one a topic, made from the same tree as the help.
 
 use clap::Command;
 
 use crate::cli::{argv, help};
 
-/// Every page: its file name (`ma-cli-ma-job-submit.1`) and its roff text.
+/// Every page: its file name (`ma-cli-ma-job-submit.1`, `ma-cli-copying.7`) and its roff text.
 pub fn pages() -> Vec<(String, String)> {
     let mut root = crate::cli::command();
     root.build();
     let mut pages = Vec::new();
     collect(&root, &mut Vec::new(), &mut pages);
+    pages.extend(crate::commands::help::topics().map(|(name, text)| (format!("ma-cli-{name}.7"), topic(name, &text))));
     pages
+}
+
+/// The page of a topic; its first line says what it is about.
+fn topic(name: &str, text: &str) -> String {
+    let (about, text) = text.split_once('\n').unwrap_or((text, ""));
+    let name = format!("ma-cli-{name}");
+    let head = format!(".TH {} 7 \"\" \"ma-cli {}\"\n", name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    let about = about.trim_end_matches(['.', ':']);
+    format!("{head}.SH NAME\n{} \\- {}\n.SH DESCRIPTION\n.nf\n{}\n.fi\n", roff(&name), roff(about), roff(text.trim()))
 }
 
 fn collect(root: &Command, path: &mut Vec<String>, pages: &mut Vec<(String, String)>) {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -116,13 +117,12 @@ impl Destination {
         let partial_name = partial_name(name, relative, version);
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&folder, &partial_name, flags, Mode::from_raw_mode(0o666)).map_err(|error| failed(error.into()))?;
-        let busy = || failed(io::Error::other("another copy is writing the same file"));
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| busy())?;
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| busy(&path))?;
         // Between open and lock another copy may have finished and renamed this very file: then it is no longer ours to write.
         let ours = fstat(&file).map_err(|error| failed(error.into()))?;
-        let named = statat(&folder, &partial_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| busy())?;
+        let named = statat(&folder, &partial_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| busy(&path))?;
         if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino) {
-            return Err(busy());
+            return Err(busy(&path));
         }
         let file = File::from(file);
         if ours.st_size > 0 {
@@ -131,6 +131,35 @@ impl Destination {
         }
         Ok(Partial { file: Some(Arc::new(file)), folder, partial_name, name: name.to_owned(), path })
     }
+}
+
+impl Destination {
+    /// Writes a small file at once, under a temporary name first as [`Self::begin`] does, in as few system calls as that takes.
+    ///
+    /// # Errors
+    /// As [`Self::begin`] and [`Partial::finish`].
+    pub fn place(&self, relative: &str, version: &str, bytes: &[u8], modified: Option<OffsetDateTime>) -> Result<(), Error> {
+        let (parent, name) = split(relative);
+        let folder = self.folder(parent)?;
+        let path = self.path.join(relative);
+        let partial_name = partial_name(name, relative, version);
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let partial = match openat(&folder, &partial_name, flags, Mode::from_raw_mode(0o666)) {
+            Ok(file) => {
+                let file = Some(Arc::new(File::from(file)));
+                let partial = Partial { file, folder, partial_name, name: name.to_owned(), path };
+                flock(partial.file(), FlockOperation::NonBlockingLockExclusive).map_err(|_| busy(&partial.path))?;
+                partial
+            }
+            Err(_) => self.begin(relative, version)?,
+        };
+        partial.file().write_all_at(bytes, 0).map_err(|error| Error::local("write", partial.path(), error))?;
+        partial.finish(modified)
+    }
+}
+
+fn busy(path: &Path) -> Error {
+    Error::local("create", path, io::Error::other("another copy is writing the same file"))
 }
 
 /// A file that is not complete; removed when dropped before [`Partial::finish`].
@@ -197,7 +226,9 @@ fn partial_name(name: &str, relative: &str, version: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{FileExt as _, symlink};
+    use std::os::unix::fs::symlink;
+
+    use std::os::unix::fs::FileExt as _;
 
     use super::{Destination, partial_name};
 

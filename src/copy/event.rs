@@ -21,6 +21,13 @@ pub enum Event {
         /// Its size in bytes.
         bytes: u64,
     },
+    /// Files need not be copied.
+    Skipped {
+        /// How many.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
     /// A file failed; the rest goes on.
     Failed {
         /// Path or key, relative to what is copied.

@@ -4,6 +4,7 @@
 //! to hold its bytes, [`upload`] or [`download`] moves it, [`event`] and [`summary`] tell of it.
 
 pub mod budget;
+mod desk;
 pub mod destination;
 pub mod digest;
 pub mod download;
@@ -11,10 +12,12 @@ pub mod error;
 pub mod event;
 pub mod key;
 pub mod options;
+pub mod pace;
 pub mod parts;
 pub mod pipe;
 pub mod plan;
 pub mod preflight;
+pub mod rate;
 mod remote;
 mod remote_parts;
 mod resolve;

@@ -44,3 +44,11 @@ impl Default for Options {
         }
     }
 }
+
+impl Options {
+    /// Requests in flight at most. A limited rate is not divided among so many that each would seem to stand still.
+    pub(crate) fn slots(&self) -> usize {
+        let fits = self.limit_rate.map_or(u64::MAX, |rate| rate.get() / budget::PIECE as u64);
+        self.jobs.min(usize::try_from(fits).unwrap_or(usize::MAX)).max(1)
+    }
+}

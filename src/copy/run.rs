@@ -12,15 +12,18 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::budget::Budget;
+use crate::copy::budget::{Budget, Counter};
 use crate::copy::destination::Destination;
 use crate::copy::digest::Check;
+use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
 use crate::copy::plan::Plan;
 use crate::copy::preflight::{self, Room};
+use crate::copy::rate::Rate;
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
+use crate::copy::upload::small::Loads;
 use crate::copy::{Options, download, key, upload};
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
@@ -35,10 +38,23 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
+    pub(super) rate: Option<Rate>,
+    pub(super) loads: Loads,
+    pub(super) writes: Writes,
+    pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
     // On the disk that a folder goes to.
     room: Mutex<Option<Room>>,
+}
+
+#[derive(Debug)]
+struct Complaints(Client);
+
+impl Counter for Complaints {
+    fn count(&self) -> u64 {
+        self.0.throttled()
+    }
 }
 
 /// A file or folder that arrived.
@@ -53,8 +69,12 @@ pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
-        let budget = Budget::new(options.jobs, options.memory);
-        Arc::new(Self { client, options, budget, events, cancel, room: Mutex::default() })
+        let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
+        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
+        let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
+        let reading = upload::Reading::new(options.verify);
+        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel, room: Mutex::default() })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -70,6 +90,13 @@ impl Run {
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// Waits until so many bytes may be moved.
+    pub(super) async fn take_rate(&self, bytes: usize) {
+        if let Some(rate) = &self.rate {
+            rate.take(bytes as u64).await;
+        }
     }
 
     /// The result of a request, unless the run is stopped first.
@@ -241,7 +268,7 @@ impl Run {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
                 let hopeless = unreachable || (tally.nothing_worked() && error.is_fatal_at_first());
                 tally.hopeless = if hopeless { tally.hopeless + 1 } else { 0 };
-                if error.is_fatal() || tally.hopeless >= HOPELESS {
+                if self.options.fail_fast || error.is_fatal() || tally.hopeless >= HOPELESS {
                     return Some(error);
                 }
                 self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
@@ -331,16 +358,18 @@ pub(super) fn refuse(item: Item) -> Task {
 /// Counts the bytes that an attempt moved, and takes them back unless they are kept.
 #[derive(Debug)]
 pub(super) struct Meter {
+    budget: Budget,
     events: Arc<dyn EventSink>,
     moved: AtomicI64,
 }
 
 impl Meter {
     pub(super) fn new(run: &Run) -> Arc<Self> {
-        Arc::new(Self { events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
+        Arc::new(Self { budget: run.budget.clone(), events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
     }
 
     pub(super) fn add(&self, bytes: usize) {
+        self.budget.moved(bytes as u64);
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.events.event(Event::Moved(bytes));

@@ -85,9 +85,9 @@ impl Address {
         }
     }
 
-    /// The URL of a path on a host that [`Self::locate`] gave.
-    pub fn url(&self, host: &str, path_and_query: &str) -> String {
-        format!("{}://{host}{path_and_query}", if self.https { "https" } else { "http" })
+    /// Whether connections are TLS.
+    pub fn is_https(&self) -> bool {
+        self.https
     }
 }
 

@@ -1,18 +1,17 @@
 //! Bodies: what is sent in pieces, what arrives in pieces.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use crate::http;
 use crate::obs::error::Error;
-use crate::obs::transport::Progress;
+use crate::obs::wire::{Link, Wire};
 
 /// The next piece of a body that is being sent; an empty one ends it early and fails the request.
 pub type NextPiece = Pin<Box<dyn Future<Output = Result<Bytes, String>> + Send + Sync>>;
@@ -55,10 +54,6 @@ impl Payload {
 /// Why a body stopped, kept aside because hyper reports only that it did.
 pub(crate) type Reason = Arc<Mutex<Option<String>>>;
 
-/// Bytes are handed to the connection in frames of this size: it takes the next one when it got rid of another, which is how
-/// progress on a slow line is seen.
-const FRAME: usize = 16 * 1024;
-
 /// Adapts a [`Payload`] to hyper.
 pub(crate) struct StreamBody {
     left: u64,
@@ -68,25 +63,27 @@ pub(crate) struct StreamBody {
     rest: Bytes,
     // Only polled through `&mut self`.
     pending: Option<NextPiece>,
-    progress: Progress,
     reason: Reason,
 }
 
 impl StreamBody {
-    pub(crate) fn new(payload: Payload, progress: Progress, reason: Reason) -> Self {
+    pub(crate) fn new(payload: Payload, reason: Reason) -> Self {
         let left = payload.length();
         let (pieces, rest) = match payload {
             Payload::Whole(bytes) => (None, bytes),
             Payload::Stream { pieces, .. } => (Some(pieces), Bytes::new()),
         };
-        Self { left, pieces, rest, pending: None, progress, reason }
+        Self { left, pieces, rest, pending: None, reason }
     }
 
-    fn cut(&mut self) -> Frame<Bytes> {
-        let frame = self.rest.split_to(self.rest.len().min(FRAME));
-        self.left -= frame.len() as u64;
-        self.progress.touch();
-        Frame::data(frame)
+    /// Bytes that are still to be sent.
+    pub(crate) fn length(&self) -> u64 {
+        self.left
+    }
+
+    fn give(&mut self, piece: Bytes) -> Frame<Bytes> {
+        self.left -= piece.len() as u64;
+        Frame::data(piece)
     }
 
     fn fail(&self, message: String) -> std::io::Error {
@@ -105,7 +102,8 @@ impl HttpBody for StreamBody {
             return Poll::Ready(None);
         }
         if !self.rest.is_empty() {
-            return Poll::Ready(Some(Ok(self.cut())));
+            let rest = std::mem::take(&mut self.rest);
+            return Poll::Ready(Some(Ok(self.give(rest))));
         }
         let next = match self.pending.take() {
             Some(pending) => Some(pending),
@@ -120,10 +118,7 @@ impl HttpBody for StreamBody {
             Poll::Ready(Ok(piece)) if piece.is_empty() || piece.len() as u64 > self.left => {
                 Poll::Ready(Some(Err(self.fail("its length changed while it was read".to_owned()))))
             }
-            Poll::Ready(Ok(piece)) => {
-                self.rest = piece;
-                Poll::Ready(Some(Ok(self.cut())))
-            }
+            Poll::Ready(Ok(piece)) => Poll::Ready(Some(Ok(self.give(piece)))),
             Poll::Ready(Err(message)) => Poll::Ready(Some(Err(self.fail(message)))),
         }
     }
@@ -137,45 +132,102 @@ impl HttpBody for StreamBody {
     }
 }
 
-/// An answer's body, in pieces as they arrive, cut off when it stalls.
+/// An answer's body, in pieces as they arrive, cut off when it stalls. Its connection is used again only if it is read to its
+/// end.
 #[derive(Debug)]
 pub struct Body {
-    pub(crate) incoming: Incoming,
-    pub(crate) operation: &'static str,
-    pub(crate) target: String,
-    pub(crate) stall: std::time::Duration,
-    pub(crate) left: u64,
+    incoming: Incoming,
+    link: Option<Link>,
+    wire: Wire,
+    operation: &'static str,
+    target: String,
+    // None where the answer did not announce it.
+    left: Option<u64>,
 }
 
 impl Body {
+    pub(crate) fn new(
+        incoming: Incoming,
+        link: Link,
+        wire: Wire,
+        target: String,
+        operation: &'static str,
+        left: Option<u64>,
+    ) -> Self {
+        let mut body = Self { incoming, link: Some(link), wire, operation, target, left };
+        if body.incoming.is_end_stream() {
+            body.end();
+        }
+        body
+    }
+
     /// The next piece; `None` once the announced length has arrived.
     ///
     /// # Errors
     /// [`Error::Answer`] when the body ends early, [`Error::Http`] when it stalls or the connection breaks.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            if self.left == 0 {
-                return Ok(None);
-            }
-            let host = || self.target.clone();
-            let frame = tokio::time::timeout(self.stall, self.incoming.frame())
-                .await
-                .map_err(|_| http::Error::Timeout { host: host(), seconds: self.stall.as_secs() })?;
-            let message = match frame {
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(piece) if piece.is_empty() => continue,
-                    Ok(piece) if piece.len() as u64 > self.left => "the answer is longer than announced".to_owned(),
-                    Ok(piece) => {
-                        self.left -= piece.len() as u64;
+            let Some(link) = &mut self.link else {
+                return match self.left {
+                    None | Some(0) => Ok(None),
+                    Some(left) => Err(self.wrong(format!("the answer was cut short, {left} bytes are missing"))),
+                };
+            };
+            let incoming = &mut self.incoming;
+            let frame = poll_fn(|context| link.poll(context, |context| Pin::new(&mut *incoming).poll_frame(context))).await?;
+            match frame {
+                None => self.end(),
+                Some(Err(error)) => {
+                    let host = self.target.clone();
+                    return Err(http::Error::Interrupted { host, message: error.to_string() }.into());
+                }
+                Some(Ok(frame)) => {
+                    let Ok(piece) = frame.into_data() else { continue };
+                    if let Some(left) = &mut self.left {
+                        let Some(rest) = left.checked_sub(piece.len() as u64) else {
+                            return Err(self.wrong("the answer is longer than announced".to_owned()));
+                        };
+                        *left = rest;
+                    }
+                    if self.incoming.is_end_stream() {
+                        self.end();
+                    }
+                    if !piece.is_empty() {
                         return Ok(Some(piece));
                     }
-                    Err(_) => continue,
-                },
-                Some(Err(error)) => return Err(http::Error::Interrupted { host: host(), message: error.to_string() }.into()),
-                None => format!("the answer was cut short, {} bytes are missing", self.left),
-            };
-            return Err(Error::Answer { operation: self.operation, target: self.target.clone(), message });
+                }
+            }
         }
+    }
+
+    /// The whole body, as far as it is not longer than `most` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::piece`], and [`Error::Answer`] when it is longer.
+    pub async fn collect(mut self, most: usize) -> Result<Bytes, Error> {
+        let Some(first) = self.piece().await? else { return Ok(Bytes::new()) };
+        if self.link.is_none() && first.len() <= most {
+            return Ok(first);
+        }
+        let mut all = first.to_vec();
+        while let Some(piece) = self.piece().await? {
+            all.extend_from_slice(&piece);
+            if all.len() > most {
+                return Err(self.wrong(format!("the answer is longer than {most} bytes")));
+            }
+        }
+        Ok(all.into())
+    }
+
+    /// Nothing more comes: the connection is free.
+    fn end(&mut self) {
+        if let Some(link) = self.link.take() {
+            self.wire.give_back(link);
+        }
+    }
+
+    fn wrong(&self, message: String) -> Error {
+        Error::Answer { operation: self.operation, target: self.target.clone(), message }
     }
 }
 
@@ -184,12 +236,11 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::BodyExt as _;
 
-    use super::{FRAME, NextPiece, Payload, Pieces, StreamBody};
-    use crate::obs::transport::Progress;
+    use super::{NextPiece, Payload, Pieces, StreamBody};
 
-    struct Twice(Bytes);
+    struct Same(Bytes);
 
-    impl Pieces for Twice {
+    impl Pieces for Same {
         fn next(&mut self) -> NextPiece {
             let piece = self.0.clone();
             Box::pin(async move { Ok(piece) })
@@ -197,16 +248,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bytes_go_in_small_frames() {
-        let bytes = Bytes::from(vec![7; 2 * FRAME + 5]);
+    async fn pieces_go_out_as_they_come_until_the_length_is_reached() {
+        let bytes = Bytes::from(vec![7; 100]);
         let whole = Payload::Whole(bytes.clone());
-        let stream = Payload::Stream { length: 2 * bytes.len() as u64, pieces: Box::new(Twice(bytes)) };
-        let once = [FRAME, FRAME, 5];
-        for (payload, expected) in [(whole, once.to_vec()), (stream, [once, once].concat())] {
-            let mut body = StreamBody::new(payload, Progress::new(), super::Reason::default());
+        let stream = Payload::Stream { length: 200, pieces: Box::new(Same(bytes.clone())) };
+        let short = Payload::Stream { length: 150, pieces: Box::new(Same(bytes)) };
+        for (payload, expected) in [(whole, vec![Some(100)]), (stream, vec![Some(100); 2]), (short, vec![Some(100), None])] {
+            let mut body = StreamBody::new(payload, super::Reason::default());
             let mut lengths = Vec::new();
             while let Some(frame) = body.frame().await {
-                lengths.push(frame.unwrap().into_data().unwrap().len());
+                let length = frame.ok().map(|frame| frame.into_data().unwrap().len());
+                lengths.push(length);
+                if length.is_none() {
+                    break;
+                }
             }
             assert_eq!(lengths, expected);
         }

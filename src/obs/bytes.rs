@@ -4,14 +4,11 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use http::Request;
 use http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, LAST_MODIFIED, RANGE,
 };
-use http::{Request, Response};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
@@ -20,7 +17,6 @@ use crate::obs::client::Client;
 use crate::obs::error::{Error, ServiceError};
 use crate::obs::sdk::parse_date;
 use crate::obs::sign::{UNSIGNED_PAYLOAD, Unsigned};
-use crate::obs::transport::Progress;
 use crate::obs::url::ObsUrl;
 
 /// No more of an error's body is read than this.
@@ -102,11 +98,11 @@ impl Client {
             self.attributes.add_headers(&url.key, &mut headers);
             self.attributes.add_condition(&mut headers);
         }
-        let answer =
-            self.exchange(Call { operation, method: "PUT", url, query: &query, headers: &headers, payload }, &[]).await?;
-        let tags = tags(answer.headers());
+        let call = Call { operation, method: "PUT", url, query: &query, headers: &headers, payload };
+        let answer = self.exchange(call, &[]).await?;
+        let tags = tags(&answer.headers);
         // Read to the end, so that the connection can be used again.
-        let _ = Limited::new(answer.into_body(), ERROR_BODY).collect().await;
+        let _ = answer.body.collect(ERROR_BODY).await;
         if tags.etag.is_empty() {
             return Err(Error::Answer { operation, target: url.to_string(), message: "the answer has no ETag".to_owned() });
         }
@@ -135,11 +131,11 @@ impl Client {
         let payload = Payload::Whole(Bytes::new());
         let answer = self.exchange(Call { operation, method: "GET", url, query: "", headers, payload }, &extra).await?;
         let wrong = |message: String| Error::Answer { operation, target: url.to_string(), message };
-        let length = content_length(&answer).ok_or_else(|| wrong("the answer has no length".to_owned()))?;
+        let length = answer.length.ok_or_else(|| wrong("the answer has no length".to_owned()))?;
         let size = match options.range {
             None => length,
             Some((first, wanted)) => {
-                let header = header(answer.headers(), &CONTENT_RANGE).unwrap_or_default();
+                let header = header(&answer.headers, &CONTENT_RANGE).unwrap_or_default();
                 let (start, end, size) =
                     parse_content_range(header).ok_or_else(|| wrong(format!("the answer has no usable range [{header}]")))?;
                 if start != first || end + 1 - start != length || length > wanted || (length < wanted && end + 1 != size) {
@@ -148,50 +144,47 @@ impl Client {
                 size
             }
         };
-        let tags = tags(answer.headers());
+        let tags = tags(&answer.headers);
         if options.if_match.as_ref().is_some_and(|etag| *etag != tags.etag) {
             return Err(wrong("the store ignored If-Match and sent another version".to_owned()));
         }
-        let modified = header(answer.headers(), &LAST_MODIFIED).and_then(parse_date);
-        let stall = self.inner.transport.stall();
-        let body = Body { incoming: answer.into_body(), operation, target: url.to_string(), stall, left: length };
-        Ok(Got { size, tags, modified, body })
+        let modified = header(&answer.headers, &LAST_MODIFIED).and_then(parse_date);
+        Ok(Got { size, tags, modified, body: answer.body })
     }
 
-    /// One request, one answer; anything but success is an error.
-    pub(crate) async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Response<Incoming>, Error> {
+    /// Sends one signed request; an answer that is no success is an error.
+    pub(crate) async fn exchange(&self, call: Call<'_>, extra: &[(HeaderName, String)]) -> Result<Reply, Error> {
         let (operation, target) = (call.operation, call.url.to_string());
-        let progress = Progress::new();
+        let wire = &self.inner.wire;
         let reason = Arc::new(Mutex::new(None));
-        let mut request = self.signed(&call).await?;
+        let (host, mut request) = self.signed(&call).await?;
         for (name, value) in extra {
             request.headers_mut().insert(name, header_value(value)?);
         }
-        let body = match call.payload {
-            // Nothing that could be streamed; hyper sends the head in one write.
-            Payload::Whole(bytes) if bytes.is_empty() => SdkBody::from(bytes),
-            payload => SdkBody::from_body_1_x(StreamBody::new(payload, progress.clone(), Arc::clone(&reason))),
-        };
-        let answer = match self.inner.transport.send(request.map(|()| body), &progress).await {
+        let body = StreamBody::new(call.payload, Arc::clone(&reason));
+        let answer = match Box::pin(wire.send(&host, request.map(|()| body))).await {
             Ok(answer) => answer,
             Err(error) => {
                 let stopped = reason.lock().unwrap_or_else(PoisonError::into_inner).take();
                 return Err(stopped.map_or_else(|| error.into(), Error::Source));
             }
         };
-        if answer.status().is_success() {
-            return Ok(answer);
+        let length = header(&answer.headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let (status, mut answer) = (answer.status, answer);
+        let headers = std::mem::take(&mut answer.headers);
+        let body = answer.body(wire, target.clone(), operation, length);
+        if status.is_success() {
+            return Ok(Reply { headers, length, body });
         }
-        let (parts, body) = answer.into_parts();
-        let limit = self.inner.transport.stall();
-        let text = match tokio::time::timeout(limit, Limited::new(body, ERROR_BODY).collect()).await {
-            Ok(Ok(text)) => text.to_bytes(),
+        let text = match tokio::time::timeout(wire.stall(), body.collect(ERROR_BODY)).await {
+            Ok(Ok(text)) => text,
             _ => Bytes::new(),
         };
-        Err(Error::Service(Box::new(service_error(operation, target, parts.status.as_u16(), &parts.headers, &text))))
+        Err(Error::Service(Box::new(service_error(operation, target, status.as_u16(), &headers, &text))))
     }
 
-    async fn signed(&self, call: &Call<'_>) -> Result<Request<()>, Error> {
+    /// The host to ask, and the request without its body.
+    async fn signed(&self, call: &Call<'_>) -> Result<(String, Request<()>), Error> {
         let inner = &self.inner;
         let credential = self.credential().await?;
         let (host, path) = inner.address.locate(&call.url.bucket, &call.url.key);
@@ -215,7 +208,7 @@ impl Client {
         }
         let mut builder = Request::builder()
             .method(call.method)
-            .uri(inner.address.url(&host, &path_and_query))
+            .uri(path_and_query)
             .header("x-amz-content-sha256", digest)
             .header("x-amz-date", signature.date)
             .header(AUTHORIZATION, sensitive(&signature.authorization)?);
@@ -225,20 +218,29 @@ impl Client {
         if let Some(token) = &credential.security_token {
             builder = builder.header("x-amz-security-token", sensitive(token.expose())?);
         }
-        builder.body(()).map_err(|error| Error::Url(format!("[{}] cannot be asked for: {error}", call.url)))
+        let request = builder.body(()).map_err(|error| Error::Url(format!("[{}] cannot be asked for: {error}", call.url)))?;
+        Ok((host, request))
     }
 }
 
-/// A request as [`Client::exchange`] takes it.
+/// One request of the byte path.
 pub(crate) struct Call<'a> {
+    /// What it does, for messages.
     pub(crate) operation: &'static str,
     pub(crate) method: &'a str,
     pub(crate) url: &'a ObsUrl,
     /// Escaped, sorted by name, each with `=`.
     pub(crate) query: &'a str,
-    /// Signed along; names in lower case.
+    /// Headers that are signed: lower case, `content-md5` or `x-amz-…` only.
     pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) payload: Payload,
+}
+
+/// A success: its headers, the announced length, and the body to come.
+pub(crate) struct Reply {
+    pub(crate) headers: HeaderMap,
+    pub(crate) length: Option<u64>,
+    pub(crate) body: Body,
 }
 
 fn header_value(value: &str) -> Result<HeaderValue, Error> {
@@ -253,10 +255,6 @@ fn sensitive(value: &str) -> Result<HeaderValue, Error> {
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
-}
-
-fn content_length(answer: &Response<Incoming>) -> Option<u64> {
-    header(answer.headers(), &CONTENT_LENGTH)?.parse().ok()
 }
 
 /// Reads `bytes 0-9/100` as first, last and size; none unless the range lies within the size.

@@ -17,6 +17,7 @@ use crate::obs::error::{Error, Failure, ServiceError};
 use crate::obs::sdk::{self, Clock, Parts};
 use crate::obs::sign::Signer;
 use crate::obs::transport::Transport;
+use crate::obs::wire::Wire;
 
 /// Without any byte moving for this long a request counts as stalled and is tried again.
 pub const STALL: Duration = Duration::from_secs(30);
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) address: Address,
     pub(crate) region: String,
     pub(crate) transport: Transport,
+    pub(crate) wire: Wire,
     pub(crate) signer: Signer,
     pub(crate) clock: Arc<Clock>,
     pub(crate) sdk: aws_sdk_s3::Client,
@@ -74,6 +76,8 @@ pub(crate) struct Inner {
     retry: Policy,
     // How often clock or keys were put right: what was signed before that deserves another attempt.
     repairs: AtomicU64,
+    // Answers of 503 and 429.
+    throttled: AtomicU64,
 }
 
 /// What was put right for one request; each helps once or not at all.
@@ -98,6 +102,7 @@ impl Client {
     pub fn new(options: Options) -> Result<Self, Error> {
         let address = Address::parse(&options.endpoint)?;
         let transport = Transport::new(&options.http, options.stall)?;
+        let wire = Wire::new(&options.http, address.is_https(), options.stall)?;
         let clock = Arc::new(Clock::default());
         let sdk = sdk::client(Parts {
             address: &address,
@@ -111,13 +116,20 @@ impl Client {
             signer: Signer::new(options.region.clone()),
             region: options.region,
             transport,
+            wire,
             clock,
             sdk,
             credentials: options.credentials,
             retry: options.retry,
             repairs: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
         };
         Ok(Self { inner: Arc::new(inner), attributes: Arc::default() })
+    }
+
+    /// How often the store asked for less so far (503, 429).
+    pub fn throttled(&self) -> u64 {
+        self.inner.throttled.load(Ordering::Relaxed)
     }
 
     /// The credential to sign with now.
@@ -145,6 +157,9 @@ impl Client {
                 Err(error) => error,
             };
             let Some(failure) = error.as_obs() else { return Err(error) };
+            if failure.service().is_some_and(|service| matches!(service.status, 429 | 503)) {
+                self.inner.throttled.fetch_add(1, Ordering::Relaxed);
+            }
             // Boxed, as it is rare: every request would carry its state.
             if Box::pin(self.put_right(failure, repairs, &mut tried)).await {
                 continue;

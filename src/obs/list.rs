@@ -4,11 +4,9 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
 use time::OffsetDateTime;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::http;
 use crate::obs::address::encode_query;
 use crate::obs::body::Payload;
 use crate::obs::bytes::{Call, service_error};
@@ -168,28 +166,14 @@ impl Query {
     async fn fetch_once(&self, bucket: &ObsUrl, query: &str) -> Result<Bytes, Error> {
         let payload = Payload::Whole(Bytes::new());
         let call = Call { operation: OPERATION, method: "GET", url: bucket, query, headers: &[], payload };
-        let (head, mut body) = self.client.exchange(call, &[]).await?.into_parts();
-        let stall = self.client.inner.transport.stall();
-        let host = || self.url.to_string();
-        let mut bytes = Vec::with_capacity(256 * 1024);
-        loop {
-            let frame = tokio::time::timeout(stall, body.frame())
-                .await
-                .map_err(|_| http::Error::Timeout { host: host(), seconds: stall.as_secs() })?;
-            let Some(frame) = frame else { break };
-            let frame = frame.map_err(|error| http::Error::Interrupted { host: host(), message: error.to_string() })?;
-            let Ok(piece) = frame.into_data() else { continue };
-            if bytes.len() + piece.len() > LARGEST_PAGE {
-                return Err(self.wrong("the page is larger than any page can be".to_owned()));
-            }
-            bytes.extend_from_slice(&piece);
-        }
+        let answer = self.client.exchange(call, &[]).await?;
+        let bytes = answer.body.collect(LARGEST_PAGE).await?;
         match page::root(&bytes) {
-            Some(b"ListBucketResult") if is_whole(&bytes) => Ok(bytes.into()),
+            Some(b"ListBucketResult") if is_whole(&bytes) => Ok(bytes),
             Some(b"ListBucketResult") => Err(self.wrong("the answer was cut short".to_owned())),
             // It began with 200 and failed then.
             Some(b"Error") => {
-                let error = service_error(OPERATION, host(), head.status.as_u16(), &head.headers, &bytes);
+                let error = service_error(OPERATION, self.url.to_string(), 200, &answer.headers, &bytes);
                 Err(Error::Service(Box::new(error)))
             }
             _ => Err(self.wrong("the answer is no list of a bucket".to_owned())),

@@ -19,6 +19,7 @@ mod sdk;
 pub mod sign;
 mod transport;
 pub mod url;
+mod wire;
 pub mod xml;
 
 pub use client::{Client, Options};

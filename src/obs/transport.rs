@@ -48,7 +48,8 @@ impl Progress {
         self.millis.store(millis, Ordering::Relaxed);
     }
 
-    fn quiet_for(&self) -> Duration {
+    /// Time since then.
+    pub(crate) fn quiet_for(&self) -> Duration {
         self.start.elapsed().saturating_sub(Duration::from_millis(self.millis.load(Ordering::Relaxed)))
     }
 }

@@ -19,6 +19,8 @@ pub struct Env {
     pub stdout_is_terminal: bool,
     /// Whether standard error is a terminal.
     pub stderr_is_terminal: bool,
+    /// Whether standard error goes into a file.
+    pub stderr_is_file: bool,
     /// How far local time is from UTC, when the system says. It can only be asked while the process has a single thread.
     pub local_offset: Option<time::UtcOffset>,
 }
@@ -39,6 +41,8 @@ impl Env {
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
+            stderr_is_file: rustix::fs::fstat(std::io::stderr())
+                .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file()),
             local_offset: time::UtcOffset::current_local_offset().ok(),
         }
     }
@@ -56,6 +60,12 @@ impl Env {
     /// The value of a variable; one that is set but empty counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Whether a cell of a Jupyter notebook shows what goes to standard error: kernels leave these variables to what they start.
+    pub fn is_notebook(&self) -> bool {
+        let has_kernel = self.get("JPY_PARENT_PID").is_some() || self.get("JPY_SESSION_NAME").is_some();
+        has_kernel && !self.stderr_is_file
     }
 
     /// The folder of the tool's own files, `~/.modelarts`.

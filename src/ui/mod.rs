@@ -14,6 +14,9 @@ pub mod trace;
 
 use std::io::{self, Write as _};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
 
 pub use present::{Present, Table};
 
@@ -49,6 +52,8 @@ pub struct Terminals {
     pub stdout: bool,
     /// Standard error is a terminal.
     pub stderr: bool,
+    /// The process runs in a cell of a Jupyter notebook, which shows standard error, terminal or not.
+    pub is_notebook: bool,
     /// `NO_COLOR` is set or the terminal is dumb.
     pub is_plain: bool,
     /// `CLICOLOR_FORCE` is set.
@@ -77,12 +82,14 @@ pub struct Options {
 pub struct Ui {
     options: Options,
     terminals: Terminals,
+    /// Whether everything on standard error is JSON Lines.
+    json_lines: AtomicBool,
 }
 
 impl Ui {
     /// Decides once what the streams can show.
     pub fn new(options: Options, terminals: Terminals) -> Self {
-        Self { terminals, options }
+        Self { terminals, options, json_lines: AtomicBool::new(false) }
     }
 
     /// The chosen format; `--query` implies JSON.
@@ -96,6 +103,11 @@ impl Ui {
     /// Whether a progress line may be drawn on standard error.
     pub fn shows_progress(&self) -> bool {
         self.terminals.stderr && !self.options.no_progress
+    }
+
+    /// From now on everything on standard error is JSON Lines, for the program that reads them.
+    fn set_json_lines(&self) {
+        self.json_lines.store(true, Ordering::Relaxed);
     }
 
     /// Whether `-D/--debug` was given.
@@ -128,7 +140,7 @@ impl Ui {
         if is_data {
             self.write(line.as_bytes())
         } else {
-            self.write_error(&line);
+            self.tell("ok", message, &line);
             Ok(())
         }
     }
@@ -142,7 +154,7 @@ impl Ui {
         if self.format() == Format::Table {
             self.write(line.as_bytes())
         } else {
-            self.write_error(&line);
+            self.tell("note", message, &line);
             Ok(())
         }
     }
@@ -175,23 +187,32 @@ impl Ui {
     /// Warns on standard error: `[WARN] message`.
     pub fn warn(&self, message: &str) {
         let line = format!("{} {}\n", self.paint("[WARN]", YELLOW, self.terminals.stderr), self.shown(message));
-        self.write_error(&line);
+        self.tell("warning", message, &line);
     }
 
     /// Writes a line to standard error.
     pub fn note(&self, message: &str) {
         let line = format!("{}\n", self.shown(message));
-        self.write_error(&line);
+        self.tell("note", message, &line);
     }
 
     /// Prints the error: text, or one JSON line when a document format was chosen.
     pub fn report(&self, error: &Error) {
-        let text = if self.format() == Format::Table {
+        let text = if self.format() == Format::Table && !self.json_lines.load(Ordering::Relaxed) {
             report::text(error, &self.paint("[ERROR]", RED, self.terminals.stderr), self.options.debug)
         } else {
             report::json(error)
         };
         self.write_error(&text);
+    }
+
+    /// The line, or the message as an event where standard error is JSON Lines.
+    fn tell(&self, event: &str, message: &str, line: &str) {
+        if self.json_lines.load(Ordering::Relaxed) {
+            self.write_error(&format!("{}\n", json!({"event": event, "message": message})));
+        } else {
+            self.write_error(line);
+        }
     }
 
     fn write_error(&self, text: &str) {

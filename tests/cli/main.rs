@@ -11,3 +11,4 @@ mod ma_job;
 mod obs;
 mod support;
 mod terminal;
+mod topics;

@@ -12,11 +12,14 @@ mod faults;
 mod fuzz;
 mod hostile;
 mod interop;
+mod lanes;
+mod listing;
 mod matrix;
+mod null_store;
+mod pipes;
 #[path = "../python/mod.rs"]
 mod programs;
-mod listing;
-mod pipes;
+mod progress;
 mod proxy;
 mod remote;
 mod safety;

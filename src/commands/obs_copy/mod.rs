@@ -2,12 +2,14 @@
 
 mod attribute_args;
 mod pipe;
+mod progress_args;
 mod report;
 mod transfer_args;
 
 use std::sync::Arc;
 
 use crate::commands::obs_copy::attribute_args::AttributeArgs;
+use crate::commands::obs_copy::progress_args::ProgressArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
 use crate::copy::{self, Plan, plan::Request};
 use crate::ctx::Ctx;
@@ -16,10 +18,11 @@ use crate::ui::Format;
 
 /// Copy files and folders between this machine and OBS
 ///
-/// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again below DST under its own name; with --drop-last-dir what is in it
-/// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
-/// A single - as SRC or DST is standard input or output.
+/// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again
+/// below DST under its own name; with --drop-last-dir what is in it goes to DST directly. A file goes below DST under its own
+/// name if DST is a folder (ends with / or is one). A single - as SRC or DST is standard input or output.
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
+/// All that is promised, and every option with its use: ma-cli help copying
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
@@ -41,6 +44,8 @@ pub struct ObsCopyArgs {
     #[command(flatten)]
     transfer: TransferArgs,
     #[command(flatten)]
+    progress: ProgressArgs,
+    #[command(flatten)]
     attributes: AttributeArgs,
 }
 
@@ -59,7 +64,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);
-    let progress = Arc::new(ctx.ui.copy_progress());
+    let progress = Arc::new(ctx.ui.copy_progress(args.progress.choice()));
     let copied = copy::copy(&client, plan, &options, Arc::clone(&progress) as Arc<dyn copy::EventSink>, &cancel).await;
     drop(progress);
     let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };

@@ -31,7 +31,7 @@ pub(super) async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let cancel = ctx.cancel();
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);
-    let progress = Arc::new(ctx.ui.copy_progress());
+    let progress = Arc::new(ctx.ui.copy_progress(args.progress.choice()));
     let events = Arc::clone(&progress) as Arc<dyn EventSink>;
     let copied = if is_input {
         pipe::from_reader(&client, ctx.ui.raw_input()?, &url, &options, events, &cancel).await

@@ -1,5 +1,7 @@
 //! How bytes are moved and checked.
 
+use std::num::{NonZeroU32, NonZeroU64};
+
 use crate::copy::{self, Verify};
 
 /// Options about the transfer itself.
@@ -12,6 +14,21 @@ pub(super) struct TransferArgs {
     /// Requests in flight at most
     #[arg(long, default_value_t = copy::budget::SLOTS as u64, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
     jobs: u64,
+    /// Bytes a second at most for the whole run, such as 20M
+    #[arg(long, value_name = "RATE", value_parser = parse_bytes)]
+    limit_rate: Option<u64>,
+    /// Requests a second at most for the whole run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    limit_requests: Option<u32>,
+    /// Bytes of file content held in memory at most, such as 64M [default: 24M]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    max_memory: Option<u64>,
+    /// Write downloads to the disk itself (fsync) before they get their names
+    #[arg(long)]
+    durable: bool,
+    /// End the run with the first file that fails
+    #[arg(long)]
+    fail_fast: bool,
     /// Size of the parts of large files, such as 64M [default: chosen by file size]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     part_size: Option<u64>,
@@ -23,6 +40,11 @@ impl TransferArgs {
         options.jobs = usize::try_from(self.jobs).unwrap_or(copy::budget::SLOTS);
         options.part_size = self.part_size;
         options.verify = verify(&self.verify);
+        options.limit_rate = self.limit_rate.and_then(NonZeroU64::new);
+        options.limit_requests = self.limit_requests.and_then(NonZeroU32::new);
+        options.memory = self.max_memory.unwrap_or(options.memory);
+        options.durable = self.durable;
+        options.fail_fast = self.fail_fast;
     }
 }
 
@@ -36,8 +58,8 @@ fn verify(word: &str) -> Verify {
     }
 }
 
-/// Reads `64M`, `1G`, `5242880`: powers of 1024.
-fn parse_size(word: &str) -> Result<u64, String> {
+/// Reads `64M`, `1G`, `5242880`: powers of 1024, at least 1.
+fn parse_bytes(word: &str) -> Result<u64, String> {
     let digits = word.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let factor: u64 = match word[digits.len()..].to_ascii_lowercase().as_str() {
         "" | "b" => 1,
@@ -47,5 +69,11 @@ fn parse_size(word: &str) -> Result<u64, String> {
         _ => return Err("a size is a number with K, M or G behind it".to_owned()),
     };
     let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
-    size.filter(|size| *size >= copy::parts::SMALLEST_PART).ok_or_else(|| "a part has at least 100K".to_owned())
+    size.filter(|size| *size > 0).ok_or_else(|| "a size is a number greater than 0".to_owned())
+}
+
+/// Reads the size of a part.
+fn parse_size(word: &str) -> Result<u64, String> {
+    let size = parse_bytes(word)?;
+    if size >= copy::parts::SMALLEST_PART { Ok(size) } else { Err("a part has at least 100K".to_owned()) }
 }

@@ -1,9 +1,9 @@
 //! One object down: into a partial file, checked, then renamed. Large ones in ranges that are fetched at the same time.
 
 mod ranges;
+pub(super) mod small;
 mod write;
 
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use crate::copy::budget::{PIECE, STREAM};
@@ -13,7 +13,7 @@ use crate::copy::download::ranges::in_parts;
 use crate::copy::download::write::{begin, finish, same_size, write};
 use crate::copy::error::Error;
 use crate::copy::parts::Division;
-use crate::copy::run::{Done, Meter, Run, blocking};
+use crate::copy::run::{Done, Run};
 use crate::obs::ObsUrl;
 use crate::obs::bytes::GetOptions;
 use crate::obs::list::Entry;
@@ -33,7 +33,7 @@ pub(super) async fn object(
     } else {
         let fetching = async {
             match entry.size <= PIECE as u64 {
-                true => to_memory(run, destination, name, &url, entry).await,
+                true => small::through_memory(run, destination, name, &url, entry).await,
                 // One piece, also for whoever insists on the MD5, which needs the bytes in order.
                 false => in_one_piece(run, destination, name, &url, entry).await,
             }
@@ -45,47 +45,6 @@ pub(super) async fn object(
         }
     };
     Ok(Done::File { bytes: entry.size, check })
-}
-
-async fn to_memory(
-    run: &Arc<Run>,
-    destination: &Arc<Destination>,
-    name: &str,
-    url: &ObsUrl,
-    entry: &Entry,
-) -> Result<Check, Error> {
-    let permit = run.budget.permit(entry.size).await;
-    let target = url.to_string();
-    let verify = run.options.verify;
-    let (bytes, modified, check) = run
-        .client
-        .retrying(async |_| {
-            let meter = Meter::new(run);
-            let options = GetOptions { checksum: verify == Verify::Crc, ..GetOptions::default() };
-            let mut got = run.client.get_once(url, &options).await?;
-            same_size(url, &got, entry)?;
-            let mut digester = Digester::for_download(verify, &got.tags, true);
-            let mut bytes: Vec<u8> = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(PIECE));
-            while let Some(piece) = got.body.piece().await? {
-                meter.add(piece.len());
-                bytes.extend_from_slice(&piece);
-            }
-            digester.update(&bytes);
-            let check = digester.finish().compare(verify, "get", &target, &got.tags)?;
-            meter.keep();
-            Ok::<_, Error>((bytes, got.modified, check))
-        })
-        .await?;
-    let (destination, name, etag) = (Arc::clone(destination), name.to_owned(), entry.etag.clone());
-    let modified = entry.modified.or(modified);
-    blocking(move || {
-        let partial = destination.begin(&name, &etag)?;
-        partial.file().write_all_at(&bytes, 0).map_err(|error| Error::local("write", partial.path(), error))?;
-        partial.finish(modified)
-    })
-    .await?;
-    drop(permit);
-    Ok(check)
 }
 
 async fn in_one_piece(

@@ -1,6 +1,9 @@
 //! One file up: small ones from memory, larger ones streamed, the largest in parts that are sent at the same time.
 
 mod parts;
+mod pool;
+mod reading;
+pub(super) mod small;
 mod source;
 mod stream;
 
@@ -12,14 +15,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::copy::budget::{PIECE, STREAM};
+use crate::copy::budget::{PIECE, Permit, STREAM};
 use crate::copy::digest::{Check, Digester, Value};
 use crate::copy::error::Error;
 use crate::copy::parts::{Division, Part};
 use crate::copy::run::{Done, Meter, Run, blocking};
 use crate::copy::upload::parts::in_parts;
+pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
-use crate::copy::upload::stream::{Destined, stream};
+use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, stream};
 use crate::obs::ObsUrl;
 use crate::obs::body::Payload;
 use crate::obs::bytes::PutOptions;
@@ -30,47 +34,44 @@ const ABORT: Duration = Duration::from_secs(5);
 /// Sends a file; `size` is what the scan saw.
 pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64) -> Result<Done, Error> {
     let whole = size <= PIECE as u64;
-    let permit = run.budget.permit(if whole { size } else { STREAM }).await;
+    let held = if whole { size } else { size.next_multiple_of(PIECE as u64) };
+    let permit = run.budget.permit(if size <= IN_MEMORY { held } else { STREAM }).await;
     if run.cancel.is_cancelled() {
         return Err(Error::Cancelled);
     }
+    let check = if whole {
+        let loaded = small::load(run, source.to_owned(), size).await?;
+        run.take_rate(loaded.bytes.len()).await;
+        run.unless_stopped(from_memory(run, url, &loaded.bytes, loaded.value)).await??
+    } else {
+        larger(run, source, url, size, permit).await?
+    };
+    Ok(Done::File { bytes: size, check })
+}
+
+/// Sends a file that is not held in memory.
+async fn larger(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, permit: Permit) -> Result<Check, Error> {
     let division = Division::new(size, run.options.part_size);
-    let (path, verify, cancel) = (source.to_owned(), run.options.verify, run.cancel.clone());
+    let path = source.to_owned();
     let opened = blocking(move || {
         let source = Source::open(path)?;
         if source.size != size {
             return Err(source.changed());
         }
-        let mut digester = Digester::for_upload(verify);
-        if whole {
-            let bytes = source.read_whole()?;
-            digester.update(&bytes);
-            return Ok((Arc::new(source), bytes, digester.finish()));
-        }
-        // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
-        let value = match digester {
-            Digester::Md5(_) if !division.is_divided() => source.digest(digester, &cancel)?,
-            _ => Value::Nothing,
-        };
-        Ok((Arc::new(source), Bytes::new(), value))
+        Ok(Arc::new(source))
     });
-    let (source, bytes, value) = opened.await?;
-    let check = if division.is_divided() {
+    let source = opened.await?;
+    if division.is_divided() {
         drop(permit);
-        in_parts(run, &source, url, division).await?
-    } else {
-        let sent = async {
-            match whole {
-                true => from_memory(run, url, &bytes, value).await,
-                false => {
-                    let part = Part { number: 1, offset: 0, length: size };
-                    stream(run, &source, url, part, Destined::Object(value)).await.map(|(_, check)| check)
-                }
-            }
-        };
-        run.unless_stopped(sent).await??
+        return in_parts(run, &source, url, division).await;
+    }
+    let part = Part { number: 1, offset: 0, length: size };
+    let sent = async {
+        let (pieces, value) = ahead(run, &source).await?;
+        let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
+        stream(run, &source, url, part, destined).await.map(|(_, check)| check)
     };
-    Ok(Done::File { bytes: size, check })
+    run.unless_stopped(sent).await?
 }
 
 /// Makes the object that stands for an empty folder. A bucket itself is there or not; nothing is put.

@@ -7,10 +7,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use tokio_util::sync::CancellationToken;
 
-use crate::copy::budget::PIECE;
-use crate::copy::digest::{Digester, Value};
 use crate::copy::error::Error;
 
 /// A file being read, and what it was when it was opened.
@@ -55,29 +52,14 @@ impl Source {
         Ok(bytes.into())
     }
 
-    /// The digest of the whole file, piece by piece.
-    pub(super) fn digest(&self, mut digester: Digester, cancel: &CancellationToken) -> Result<Value, Error> {
-        let mut offset = 0;
-        while offset < self.size {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let piece = self.read_piece(offset, PIECE).map_err(|error| Error::local("read", &self.path, error))?;
-            if piece.is_empty() {
-                return Err(self.changed());
-            }
-            digester.update(&piece);
-            offset += piece.len() as u64;
-        }
-        Ok(digester.finish())
-    }
-
-    /// Up to `most` bytes at a position; the buffer is not zeroed first.
-    pub(super) fn read_piece(&self, offset: u64, most: usize) -> io::Result<Bytes> {
-        let mut piece = Vec::with_capacity(most);
-        while piece.len() < most {
-            let position = offset + piece.len() as u64;
-            let read = match rustix::io::pread(&self.file, spare_capacity(&mut piece), position) {
+    /// Up to `most` bytes at a position, in place of what the buffer held; fewer where the file ends. The buffer is not zeroed
+    /// first.
+    pub(super) fn read_into(&self, buffer: &mut Vec<u8>, offset: u64, most: usize) -> io::Result<()> {
+        buffer.clear();
+        buffer.reserve_exact(most);
+        while buffer.len() < most {
+            let position = offset + buffer.len() as u64;
+            let read = match rustix::io::pread(&self.file, spare_capacity(buffer), position) {
                 Err(rustix::io::Errno::INTR) => continue,
                 read => read?,
             };
@@ -85,7 +67,20 @@ impl Source {
                 break;
             }
         }
-        piece.truncate(most);
-        Ok(piece.into())
+        buffer.truncate(most);
+        Ok(())
+    }
+
+    /// Asks the system to begin reading this part of the file. It may not, which changes nothing but the time.
+    pub(super) fn will_need(&self, offset: u64, length: u64) {
+        #[cfg(target_os = "linux")]
+        {
+            let length = std::num::NonZeroU64::new(length.min(self.size.saturating_sub(offset)));
+            if length.is_some() {
+                let _ = rustix::fs::fadvise(&self.file, offset, length, rustix::fs::Advice::WillNeed);
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (offset, length);
     }
 }

@@ -1,25 +1,48 @@
 //! A part, or a whole file of middle size, read piece by piece and digested on the way to the store.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
 
 use crate::copy::budget::PIECE;
 use crate::copy::digest::{Check, Digester, Value};
 use crate::copy::error::Error;
 use crate::copy::parts::Part;
 use crate::copy::run::{Meter, Run};
+use crate::copy::upload::reading::{Order, Reading, Ticket};
 use crate::copy::upload::source::Source;
 use crate::copy::upload::{ABORT, content_md5};
 use crate::obs::body::{NextPiece, Payload, Pieces};
 use crate::obs::bytes::PutOptions;
 use crate::obs::{self, ObsUrl};
 
+/// Files up to this size are read once, into memory, and sent from there: with the MD5 that goes ahead, anything else would
+/// have to be read twice.
+pub(super) const IN_MEMORY: u64 = 4 * PIECE as u64;
+
 /// What a stream becomes.
 #[derive(Clone, Copy)]
 pub(super) enum Destined<'a> {
     /// A whole object; its digest where it is known already.
     Object(Value),
+    /// A whole object that is in memory, with its digest.
+    Held(Value, &'a [Bytes]),
     /// A part of this upload.
     Part(&'a str),
+}
+
+/// Reads a whole file into memory, in pieces, if it is small enough; else reads it only for its digest, if that goes ahead.
+pub(super) async fn ahead(run: &Run, source: &Arc<Source>) -> Result<(Vec<Bytes>, Value), Error> {
+    let keep = source.size <= IN_MEMORY;
+    let digester = Digester::for_upload(run.options.verify);
+    // Read twice: with the MD5 sent ahead, the store refuses wrong bytes before they take the place of an object.
+    if !keep && !matches!(digester, Digester::Md5(_)) {
+        return Ok((Vec::new(), Value::Nothing));
+    }
+    let order = Order { source: Arc::clone(source), offset: 0, length: source.size, digester, keep, last: true };
+    let filled = run.reading.submit(order).wait().await?;
+    Ok((filled.pieces, filled.digester.finish()))
 }
 
 /// Streams a part, or the whole file as one object. Returns its ETag.
@@ -31,7 +54,9 @@ pub(super) async fn stream(
     destined: Destined<'_>,
 ) -> Result<(String, Check), Error> {
     let (known, options) = match destined {
-        Destined::Object(known) => (known, PutOptions { content_md5: content_md5(known), part: None }),
+        Destined::Object(known) | Destined::Held(known, _) => {
+            (known, PutOptions { content_md5: content_md5(known), part: None })
+        }
         Destined::Part(upload) => {
             (Value::Nothing, PutOptions { content_md5: None, part: Some((part.number, upload.to_owned())) })
         }
@@ -42,34 +67,37 @@ pub(super) async fn stream(
         .client
         .retrying(async |_| {
             let meter = Meter::new(run);
+            if let Destined::Held(_, pieces) = destined {
+                let held = Held { pieces: pieces.iter().cloned().collect(), meter: Arc::clone(&meter) };
+                let payload = Payload::Stream { length: part.length, pieces: Box::new(held) };
+                let tags = run.client.put_once(url, payload, &options).await?;
+                let check = known.compare(verify, "put", &target, &tags)?;
+                meter.keep();
+                return Ok::<_, Error>((tags.etag, check));
+            }
             let digester = match known {
                 Value::Nothing => Digester::for_upload(verify),
                 _ => Digester::Nothing,
             };
-            let digester = Arc::new(Mutex::new(digester));
-            let reader = Reader {
-                source: Arc::clone(source),
-                offset: part.offset,
-                left: part.length,
-                digester: Arc::clone(&digester),
-                meter: Arc::clone(&meter),
-            };
+            let reader = Reader::new(run.reading.clone(), source, part, digester, &meter);
+            let place = Arc::clone(&reader.place);
             let payload = Payload::Stream { length: part.length, pieces: Box::new(reader) };
             let tags = match run.client.put_once(url, payload, &options).await {
-                Err(obs::Error::Source(_)) => return Err(source.changed()),
+                Err(obs::Error::Source(_)) => return Err(lock(&place).failure.take().unwrap_or_else(|| source.changed())),
                 sent => sent?,
             };
-            let digester = std::mem::replace(&mut *digester.lock().unwrap_or_else(PoisonError::into_inner), Digester::Nothing);
-            let value = match digester.finish() {
-                Value::Nothing => known,
-                streamed => streamed,
-            };
+            let streamed = lock(&place).value().ok_or_else(|| obs::Error::Answer {
+                operation: "put",
+                target: target.clone(),
+                message: "the store answered before it had all bytes".to_owned(),
+            })?;
+            let value = if streamed == Value::Nothing { known } else { streamed };
             let check = value.compare(verify, "put", &target, &tags)?;
             meter.keep();
-            Ok::<_, Error>((tags.etag, check))
+            Ok((tags.etag, check))
         })
         .await;
-    if matches!(destined, Destined::Object(_)) && sent.as_ref().is_err_and(is_corrupt) {
+    if !matches!(destined, Destined::Part(_)) && sent.as_ref().is_err_and(is_corrupt) {
         // What arrived is known to be wrong: better no object than that one.
         let _ = tokio::time::timeout(ABORT, run.client.delete(url)).await;
     }
@@ -85,32 +113,108 @@ fn is_corrupt(error: &Error) -> bool {
     }
 }
 
-/// Reads a part piece by piece and digests it on the way; the last piece is only given if the file did not change meanwhile.
+/// Pieces that are in memory already.
+struct Held {
+    pieces: VecDeque<Bytes>,
+    meter: Arc<Meter>,
+}
+
+impl Pieces for Held {
+    fn next(&mut self) -> NextPiece {
+        let piece = self.pieces.pop_front().unwrap_or_default();
+        self.meter.add(piece.len());
+        Box::pin(std::future::ready(Ok(piece)))
+    }
+}
+
+/// Has a part read piece by piece and digested on the way, always one piece ahead of the connection; the last piece is only
+/// given if the file did not change meanwhile.
 struct Reader {
+    place: Arc<Mutex<Place>>,
+    meter: Arc<Meter>,
+}
+
+/// How far a reader is.
+struct Place {
+    reading: Reading,
     source: Arc<Source>,
     offset: u64,
     left: u64,
-    digester: Arc<Mutex<Digester>>,
-    meter: Arc<Meter>,
+    // Handed in while a piece is being read.
+    digester: Option<Digester>,
+    // The next piece is being read.
+    ahead: Option<Ticket>,
+    failure: Option<Error>,
+}
+
+fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
+    place.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Place {
+    /// Has the next piece read; nothing if there is none, or while one is being read.
+    fn order(&mut self) -> Option<Ticket> {
+        let length = self.left.min(PIECE as u64);
+        let digester = if length == 0 { None } else { self.digester.take() }?;
+        let order = Order {
+            source: Arc::clone(&self.source),
+            offset: self.offset,
+            length,
+            digester,
+            keep: true,
+            last: length == self.left,
+        };
+        self.offset += length;
+        self.left -= length;
+        Some(self.reading.submit(order))
+    }
+
+    /// The digest of the part, if all of it was given.
+    fn value(&mut self) -> Option<Value> {
+        if self.left > 0 || self.ahead.is_some() { None } else { self.digester.take().map(Digester::finish) }
+    }
+}
+
+impl Reader {
+    fn new(reading: Reading, source: &Arc<Source>, part: Part, digester: Digester, meter: &Arc<Meter>) -> Self {
+        let place = Place {
+            reading,
+            source: Arc::clone(source),
+            offset: part.offset,
+            left: part.length,
+            digester: Some(digester),
+            ahead: None,
+            failure: None,
+        };
+        Self { place: Arc::new(Mutex::new(place)), meter: Arc::clone(meter) }
+    }
 }
 
 impl Pieces for Reader {
     fn next(&mut self) -> NextPiece {
-        let length = usize::try_from(self.left.min(PIECE as u64)).unwrap_or(PIECE);
-        let offset = self.offset;
-        self.offset += length as u64;
-        self.left -= length as u64;
-        let (source, digester, meter) = (Arc::clone(&self.source), Arc::clone(&self.digester), Arc::clone(&self.meter));
-        let is_last = self.left == 0;
-        let reading = tokio::task::spawn_blocking(move || {
-            let piece = source.read_piece(offset, length).map_err(|error| error.to_string())?;
-            if piece.len() < length || (is_last && source.check_unchanged().is_err()) {
-                return Err("it changed while it was read".to_owned());
+        let (place, meter) = (Arc::clone(&self.place), Arc::clone(&self.meter));
+        Box::pin(async move {
+            let ticket = {
+                let mut place = lock(&place);
+                place.ahead.take().or_else(|| place.order())
+            };
+            let Some(ticket) = ticket else { return Ok(Bytes::new()) };
+            let filled = ticket.wait().await;
+            let mut place = lock(&place);
+            match filled {
+                Ok(filled) => {
+                    place.digester = Some(filled.digester);
+                    place.ahead = place.order();
+                    let piece = filled.pieces.into_iter().next().unwrap_or_default();
+                    meter.add(piece.len());
+                    Ok(piece)
+                }
+                Err(error) => {
+                    let message = error.to_string();
+                    place.failure = Some(error);
+                    Err(message)
+                }
             }
-            digester.lock().unwrap_or_else(PoisonError::into_inner).update(&piece);
-            meter.add(piece.len());
-            Ok(piece)
-        });
-        Box::pin(async move { reading.await.unwrap_or_else(|error| Err(error.to_string())) })
+        })
     }
 }

@@ -9,12 +9,22 @@ use crate::error::{Error, Kind};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli help ma-job submit
+  ma-cli help copying
   ma-cli help exit-codes
   ma-cli help environment")]
 pub struct HelpArgs {
-    /// Names of a command, or a topic: exit-codes, environment
+    /// Names of a command, or a topic: copying, exit-codes, environment
     #[arg(value_name = "COMMAND")]
     pub(crate) words: Vec<String>,
+}
+
+/// Topics with their pages, in the order they are named in.
+pub fn topics() -> [(&'static str, String); 3] {
+    [
+        ("copying", include_str!("copying.txt").to_owned()),
+        ("exit-codes", exit_codes()),
+        ("environment", include_str!("environment.txt").to_owned()),
+    ]
 }
 
 /// Prints a topic. Pages of commands are printed before a command runs, by `cli`.
@@ -22,15 +32,14 @@ pub struct HelpArgs {
 /// # Errors
 /// The topic does not exist.
 pub fn run(ctx: &Ctx, args: &HelpArgs) -> Result<(), Error> {
-    let page = match args.words.first().map(String::as_str) {
-        Some("exit-codes") => exit_codes(),
-        Some("environment") => ENVIRONMENT.to_owned(),
-        _ => {
-            return Err(Error::new(Kind::Usage, format!("there is no command or topic [{}]", args.words.join(" ")))
-                .hint("topics are: exit-codes, environment; `ma-cli -h` lists the commands"));
-        }
-    };
-    ctx.ui.write(page.as_bytes())
+    let topics = topics();
+    let wanted = args.words.first().map(String::as_str).unwrap_or_default();
+    if let Some((_, page)) = topics.iter().find(|(name, _)| *name == wanted) {
+        return ctx.ui.write(page.as_bytes());
+    }
+    let names = topics.map(|(name, _)| name).join(", ");
+    Err(Error::new(Kind::Usage, format!("there is no command or topic [{}]", args.words.join(" ")))
+        .hint(format!("topics are: {names}; `ma-cli -h` lists the commands")))
 }
 
 fn exit_codes() -> String {
@@ -56,26 +65,3 @@ fn exit_codes() -> String {
     }
     page
 }
-
-const ENVIRONMENT: &str = "\
-Environment variables. Order: options (an explicit -P or -C among them), then these, then the DEFAULT profile.
-
-  MA_CLI_PROFILE                 profile to use
-  MA_CLI_CONFIG_FILE             profile file to use
-  MA_CLI_FORMAT                  output format: table, json, jsonl, yaml, csv
-  MA_CLI_PLATFORM_DIR            data directory of the embedded platform
-  HUAWEICLOUD_SDK_AK             access key
-  HUAWEICLOUD_SDK_SK             secret key
-  HUAWEICLOUD_SDK_SECURITY_TOKEN security token of temporary keys
-  HUAWEICLOUD_SDK_PROJECT_ID     project id
-  PROJECT_ID                     project id
-  REGION_NAME                    region
-  MA_CLI_MODELARTS_ENDPOINT      URL of ModelArts
-  MA_CLI_OBS_ENDPOINT            URL of OBS or any S3-compatible store
-  MA_CLI_IAM_ENDPOINT            URL of IAM
-  MA_CLI_SWR_ENDPOINT            URL of SWR
-  MA_CLI_DLI_ENDPOINT            URL of DLI
-  HTTPS_PROXY, HTTP_PROXY        proxies; loopback addresses never take one
-  NO_PROXY                       hosts reached without a proxy
-  NO_COLOR, CLICOLOR_FORCE       colours off, on
-";

@@ -1,7 +1,11 @@
 //! Digests that are computed while bytes stream, and what they are compared with.
 
+mod lanes;
+
 use crc_fast::{CrcAlgorithm, checksum_combine};
-use md5::{Digest as _, Md5};
+
+pub use lanes::Md5;
+pub(in crate::copy) use lanes::joins_streams;
 
 use crate::copy::error::Error;
 use crate::obs;
@@ -81,11 +85,24 @@ pub enum Value {
     Nothing,
 }
 
+/// The digests of messages in memory that are to be sent, computed side by side.
+pub(in crate::copy) fn digest_many(verify: Verify, messages: &[&[u8]]) -> Vec<Value> {
+    if let Digester::Md5(_) = Digester::for_upload(verify) {
+        return lanes::md5_many(messages).into_iter().map(Value::Md5).collect();
+    }
+    let digest = |message: &&[u8]| {
+        let mut digester = Digester::for_upload(verify);
+        digester.update(message);
+        digester.finish()
+    };
+    messages.iter().map(digest).collect()
+}
+
 impl Digester {
     /// What to compute while sending.
     pub fn for_upload(verify: Verify) -> Self {
         match verify {
-            Verify::Auto | Verify::Md5 => Self::Md5(Md5::new()),
+            Verify::Auto | Verify::Md5 => Self::Md5(Md5::default()),
             Verify::Crc => Self::crc(CrcAlgorithm::Crc64Xz),
             Verify::Size | Verify::None => Self::Nothing,
         }
@@ -96,7 +113,7 @@ impl Digester {
     pub fn for_download(verify: Verify, tags: &Tags, whole: bool) -> Self {
         let md5 = whole && tags.md5().is_some() && matches!(verify, Verify::Auto | Verify::Md5);
         match verify {
-            _ if md5 => Self::Md5(Md5::new()),
+            _ if md5 => Self::Md5(Md5::default()),
             Verify::Auto | Verify::Crc if tags.crc64.is_some() => Self::crc(CrcAlgorithm::Crc64Xz),
             Verify::Auto | Verify::Crc if tags.crc64nvme.is_some() => Self::crc(CrcAlgorithm::Crc64Nvme),
             _ => Self::Nothing,
@@ -116,10 +133,21 @@ impl Digester {
         }
     }
 
+    /// Takes the next bytes of several streams; the MD5s among them are computed side by side.
+    pub(in crate::copy) fn update_many<'a>(pieces: impl Iterator<Item = (&'a mut Self, &'a [u8])>) {
+        lanes::update_many(pieces.filter_map(|(digester, bytes)| match digester {
+            Self::Md5(digest) => Some((digest, bytes)),
+            other => {
+                other.update(bytes);
+                None
+            }
+        }));
+    }
+
     /// Ends the digest.
     pub fn finish(self) -> Value {
         match self {
-            Self::Md5(digest) => Value::Md5(digest.finalize().into()),
+            Self::Md5(digest) => Value::Md5(digest.finish()),
             Self::Crc(algorithm, digest) => Value::Crc(algorithm, digest.finalize(), digest.get_amount()),
             Self::Nothing => Value::Nothing,
         }

@@ -1,0 +1,248 @@
+//! How many requests are in flight: few at first, more while that moves more, fewer when the store asks for it.
+//!
+//! Every window of time the work done is compared with the best so far. While the limit was what held the run back and the
+//! work still grows, the limit doubles; where it no longer does, it stays, and is tried a little higher now and then. An
+//! answer of 503 or 429 halves it for the whole run, and all requests wait a moment together.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Requests in flight at the start.
+pub const START: usize = 32;
+
+/// What a request weighs beside its bytes: about what 5,000 requests of 4 KiB cost, compared with 1 GiB in large ones.
+const REQUEST: u64 = 64 * 1024;
+
+/// The shortest window; longer where requests take longer.
+const WINDOW: Duration = Duration::from_millis(25);
+
+/// The longest window.
+const LONGEST_WINDOW: Duration = Duration::from_millis(500);
+
+/// Windows between two tries of a higher limit.
+const REST: u32 = 8;
+
+/// All requests wait so long together when the store asks for less.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The controller. Pure but for its lock: the time comes from outside.
+#[derive(Debug)]
+pub struct Pace {
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limit: usize,
+    window: Instant,
+    requests: u64,
+    bytes: u64,
+    // Time that the finished requests of this window took together.
+    taken: Duration,
+    starved: bool,
+    best: f64,
+    // The limit before the last try, to go back to.
+    before: usize,
+    phase: Phase,
+    throttled: u64,
+    paused_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Doubling.
+    Growing,
+    /// At rest for so many more windows.
+    Steady(u32),
+    /// A higher limit is being tried.
+    Trying,
+}
+
+impl Pace {
+    /// A pace that begins now, with at most `most` requests.
+    pub fn new(most: usize, now: Instant) -> Self {
+        let limit = START.min(most).max(1);
+        let state = State {
+            limit,
+            window: now,
+            requests: 0,
+            bytes: 0,
+            taken: Duration::ZERO,
+            starved: false,
+            best: 0.0,
+            before: limit,
+            phase: Phase::Growing,
+            throttled: 0,
+            paused_until: None,
+        };
+        Self { most: most.max(1), state: Mutex::new(state) }
+    }
+
+    /// Requests that may be in flight now.
+    pub fn limit(&self) -> usize {
+        self.state().limit
+    }
+
+    /// Somebody had to wait for a slot.
+    pub fn starved(&self) {
+        self.state().starved = true;
+    }
+
+    /// Bytes moved.
+    pub fn moved(&self, bytes: u64) {
+        self.state().bytes += bytes;
+    }
+
+    /// A request ended that took so long; `throttled` counts the store's complaints so far. Returns the limit from now on.
+    pub fn finished(&self, took: Duration, throttled: u64, now: Instant) -> usize {
+        let mut state = self.state();
+        state.requests += 1;
+        state.taken += took;
+        if throttled > state.throttled {
+            state.throttled = throttled;
+            state.slow_down(now);
+        }
+        let requests = u32::try_from(state.requests).unwrap_or(u32::MAX);
+        let window = (state.taken / requests.max(1)).clamp(WINDOW, LONGEST_WINDOW);
+        let elapsed = now.saturating_duration_since(state.window);
+        if elapsed >= window {
+            let work = (state.bytes + state.requests * REQUEST) as f64 / elapsed.as_secs_f64();
+            state.judge(work, self.most);
+            state.open_window(now);
+        }
+        state.limit
+    }
+
+    /// Until when nothing new should be asked for.
+    pub fn paused_until(&self, now: Instant) -> Option<Instant> {
+        self.state().paused_until.filter(|until| *until > now)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Takes what a window brought into account.
+    fn judge(&mut self, work: f64, most: usize) {
+        if !self.starved {
+            // The limit held nobody back, so the window says nothing about it.
+            return;
+        }
+        match self.phase {
+            Phase::Growing if work > self.best * 1.15 => self.raise(work, 2.0, most),
+            Phase::Growing | Phase::Trying if work < self.best * 0.9 => {
+                self.limit = self.before;
+                self.phase = Phase::Steady(REST);
+            }
+            Phase::Trying if work > self.best * 1.05 => self.raise(work, 1.25, most),
+            Phase::Growing | Phase::Trying => self.phase = Phase::Steady(REST),
+            Phase::Steady(0) => {
+                self.best = work;
+                self.raise(work, 1.25, most);
+            }
+            Phase::Steady(left) => self.phase = Phase::Steady(left - 1),
+        }
+        self.best = self.best.max(work);
+    }
+
+    fn raise(&mut self, work: f64, factor: f64, most: usize) {
+        self.phase = if factor > 1.5 { Phase::Growing } else { Phase::Trying };
+        self.best = self.best.max(work);
+        self.before = self.limit;
+        let raised = (self.limit as f64 * factor).ceil() as usize;
+        self.limit = raised.min(most);
+        if self.limit == self.before {
+            self.phase = Phase::Steady(REST);
+        }
+    }
+
+    fn slow_down(&mut self, now: Instant) {
+        if self.paused_until.is_some_and(|until| until > now) {
+            // One wave of complaints counts once.
+            return;
+        }
+        self.limit = (self.limit / 2).max(1);
+        self.before = self.limit;
+        self.best = 0.0;
+        self.phase = Phase::Steady(REST);
+        self.paused_until = Some(now + PAUSE);
+        self.open_window(now);
+    }
+
+    fn open_window(&mut self, now: Instant) {
+        self.window = now;
+        self.requests = 0;
+        self.bytes = 0;
+        self.taken = Duration::ZERO;
+        self.starved = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Pace, START};
+
+    /// Windows of a store that answers after `latency` and does at most `most` requests at once at full speed.
+    fn run(pace: &Pace, now: &mut Instant, windows: u32, latency: Duration, most: usize) {
+        for _ in 0..windows {
+            let limit = pace.limit();
+            pace.starved();
+            // Beyond what the store does at once, requests only wait longer.
+            let took = latency.mul_f64((limit as f64 / most as f64).max(1.0));
+            let rounds = 3;
+            for _ in 0..rounds {
+                *now += took;
+                for _ in 0..limit {
+                    pace.moved(4096);
+                    pace.finished(took, 0, *now);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn grows_while_that_helps() {
+        let mut now = Instant::now();
+        let pace = Pace::new(256, now);
+        assert_eq!(pace.limit(), START);
+        run(&pace, &mut now, 20, Duration::from_millis(20), 1000);
+        assert_eq!(pace.limit(), 256, "nothing but the cap ends it");
+        let pace = Pace::new(256, now);
+        run(&pace, &mut now, 40, Duration::from_millis(20), 60);
+        assert!((40..=100).contains(&pace.limit()), "{}", pace.limit());
+        assert_eq!(Pace::new(4, now).limit(), 4);
+    }
+
+    #[test]
+    fn backs_off_once_for_a_wave_of_complaints_and_comes_back() {
+        let mut now = Instant::now();
+        let pace = Pace::new(64, now);
+        for throttled in 1..=10 {
+            pace.finished(Duration::from_millis(5), throttled, now);
+        }
+        assert_eq!(pace.limit(), START / 2);
+        let until = pace.paused_until(now).unwrap();
+        assert_eq!(pace.paused_until(until), None);
+        now = until;
+        pace.finished(Duration::from_millis(5), 11, now);
+        assert_eq!(pace.limit(), START / 4);
+        run(&pace, &mut now, 200, Duration::from_millis(20), 1000);
+        assert!(pace.limit() > START / 2, "{}", pace.limit());
+    }
+
+    #[test]
+    fn an_idle_limit_stays() {
+        let mut now = Instant::now();
+        let pace = Pace::new(256, now);
+        for _ in 0..100 {
+            now += Duration::from_millis(30);
+            pace.finished(Duration::from_millis(5), 0, now);
+        }
+        assert_eq!(pace.limit(), START);
+    }
+}
