@@ -14,7 +14,8 @@ use time::OffsetDateTime;
 
 use crate::obs::body::{Body, Payload, StreamBody};
 use crate::obs::client::Client;
-use crate::obs::error::{Error, ServiceError};
+use crate::obs::error::Error;
+use crate::obs::refusal::service_error;
 use crate::obs::sdk::parse_date;
 use crate::obs::sign::{UNSIGNED_PAYLOAD, Unsigned};
 use crate::obs::url::ObsUrl;
@@ -295,48 +296,6 @@ fn decode_crc(value: &str) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-#[derive(serde::Deserialize, Default)]
-#[serde(default)]
-struct ErrorDocument {
-    #[serde(alias = "Code")]
-    code: String,
-    #[serde(alias = "Message")]
-    message: String,
-    #[serde(alias = "RequestId")]
-    request_id: Option<String>,
-    #[serde(alias = "Region")]
-    region: Option<String>,
-    #[serde(alias = "Endpoint")]
-    endpoint: Option<String>,
-}
-
-pub(crate) fn service_error(
-    operation: &'static str,
-    target: String,
-    status: u16,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> ServiceError {
-    let text = String::from_utf8_lossy(body);
-    let document: ErrorDocument = if text.trim_start().starts_with('{') {
-        serde_json::from_str(&text).unwrap_or_default()
-    } else {
-        quick_xml::de::from_str(&text).unwrap_or_default()
-    };
-    let find = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    ServiceError {
-        operation,
-        target,
-        status,
-        code: document.code,
-        message: document.message,
-        request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
-        retry_after: find("retry-after"),
-        date: find("date").and_then(|value| parse_date(&value)),
-        home: find("x-amz-bucket-region").or(document.region).or(document.endpoint),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -344,7 +303,7 @@ mod tests {
     use bytes::Bytes;
     use http::HeaderMap;
 
-    use super::{Client, ObsUrl, Payload, PutOptions, Tags, is_encrypted, parse_content_range, service_error};
+    use super::{Client, ObsUrl, Payload, PutOptions, Tags, is_encrypted, parse_content_range};
     use crate::auth::{Credential, Secret, StaticCredential};
     use crate::http::testing::{Script, Server};
     use crate::obs::Options;
@@ -367,20 +326,6 @@ mod tests {
         for bad in ["", "bytes */100", "bytes 9-0/100", "bytes 0-100/100", "0-9/100", "bytes 0-9/*"] {
             assert_eq!(parse_content_range(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn reads_error_bodies() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-obs-request-id", "H1".parse().unwrap());
-        let xml = b"<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>gone</Message><HostId>h</HostId></Error>";
-        let error = service_error("get", "t".into(), 404, &headers, xml);
-        assert_eq!((error.code.as_str(), error.message.as_str()), ("NoSuchKey", "gone"));
-        assert_eq!(error.request_id.as_deref(), Some("H1"));
-        let json = br#"{"code":"AccessDenied","message":"no","request_id":"R"}"#;
-        let error = service_error("get", "t".into(), 403, &headers, json);
-        assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("AccessDenied", Some("R")));
-        assert_eq!(service_error("get", "t".into(), 502, &headers, b"<html>bad gateway").code, "");
     }
 
     #[test]

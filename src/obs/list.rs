@@ -9,10 +9,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::obs::address::encode_query;
 use crate::obs::body::Payload;
-use crate::obs::bytes::{Call, service_error};
+use crate::obs::bytes::Call;
 use crate::obs::client::Client;
 use crate::obs::error::Error;
 use crate::obs::page::{self, Next};
+use crate::obs::refusal::service_error;
 use crate::obs::url::ObsUrl;
 
 pub use crate::obs::page::{Malformed, Page, parse_page};

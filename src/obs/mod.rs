@@ -15,6 +15,7 @@ pub mod list;
 pub mod media;
 pub mod multipart;
 pub mod page;
+mod refusal;
 mod sdk;
 pub mod sign;
 mod transport;
