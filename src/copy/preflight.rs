@@ -3,12 +3,14 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
 use rustix::process::geteuid;
 
 use crate::copy::error::Error;
 use crate::copy::partial::PARTIAL_SUFFIX;
+use crate::copy::scan::Item;
 
 /// Looks at the folder that a download goes to; nothing is made.
 ///
@@ -53,6 +55,16 @@ impl Room {
     fn new(destination: &Path, free: Option<u64>) -> Self {
         let is_fresh = std::fs::read_dir(destination).map_or(true, |mut entries| entries.next().is_none());
         Self { destination: destination.to_owned(), free, is_fresh, credit: None, claimed: 0 }
+    }
+
+    /// Counts objects as they are listed, well before they are fetched; without a room nothing is counted.
+    pub(super) fn claim_all(room: &Mutex<Option<Self>>, found: &[Item]) -> Result<(), Error> {
+        let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(room) = &mut *room else { return Ok(()) };
+        found.iter().try_for_each(|item| match item {
+            Item::Object { name, entry, .. } => room.claim(name, entry.size),
+            _ => Ok(()),
+        })
     }
 
     /// Counts a file of `size` bytes that will be written to `name` below the destination.

@@ -247,7 +247,7 @@ impl Run {
                     }
                 }
                 batch = items.recv(), if scanning && waiting.is_empty() => match batch {
-                    Some(batch) => match self.claim(&batch) {
+                    Some(batch) => match Room::claim_all(&self.room, &batch) {
                         Ok(()) => waiting.extend(batch),
                         Err(error) => break Some(error),
                     },
@@ -322,16 +322,6 @@ impl Run {
             Item::Object { entry, .. } => self.found(entry.size),
             _ => {}
         }
-    }
-
-    /// Room is asked for when files are found, well before they are fetched.
-    fn claim(&self, found: &[Item]) -> Result<(), Error> {
-        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(room) = &mut *room else { return Ok(()) };
-        found.iter().try_for_each(|item| match item {
-            Item::Object { name, entry, .. } => room.claim(name, entry.size),
-            _ => Ok(()),
-        })
     }
 
     pub(super) fn found(&self, bytes: u64) {

@@ -1,4 +1,4 @@
-//! The bodies of answers that refuse.
+//! Answers that are errors: XML or JSON, headers, or nothing but a status.
 
 use http::HeaderMap;
 
@@ -20,7 +20,7 @@ struct ErrorDocument {
     endpoint: Option<String>,
 }
 
-/// The error of an answer with this status and body, which may be XML, JSON, or nothing of use.
+/// What a store says with anything but success.
 pub(crate) fn service_error(
     operation: &'static str,
     target: String,
@@ -65,6 +65,9 @@ mod tests {
         let json = br#"{"code":"AccessDenied","message":"no","request_id":"R"}"#;
         let error = service_error("get", "t".into(), 403, &headers, json);
         assert_eq!((error.code.as_str(), error.request_id.as_deref()), ("AccessDenied", Some("R")));
+        let moved = b"<Error><Code>PermanentRedirect</Code><Endpoint>b.obs.cn-south-1.example</Endpoint></Error>";
+        let error = service_error("get", "t".into(), 301, &headers, moved);
+        assert_eq!(error.home.as_deref(), Some("b.obs.cn-south-1.example"));
         assert_eq!(service_error("get", "t".into(), 502, &headers, b"<html>bad gateway").code, "");
     }
 }

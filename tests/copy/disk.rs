@@ -152,7 +152,7 @@ async fn what_cannot_be_read_does_not_stop_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let data = || Some(noise(1000, 1));
     make_tree(folder.path(), &[("in/a", data()), ("in/secret", data()), ("in/z", data()), ("in/closed/b", data())]);
-    let lock = |name: &str| std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0)).unwrap();
+    let lock = |name: &str| std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o0)).unwrap();
     lock("in/secret");
     lock("in/closed");
     // What is opened for reading without a writer would hang.

@@ -33,8 +33,10 @@ fn mutate(random: &mut fastrand::Rng, seed: &[u8]) -> Vec<u8> {
     bytes
 }
 
+type Target = fn(&[u8]);
+
 fn drive(count: u64) {
-    let targets: [(&str, fn(&[u8]), &str); 4] = [
+    let targets: [(&str, Target, &str); 4] = [
         ("keys", targets::keys, KEYS),
         ("listing", targets::listing, LISTING),
         ("words", targets::words, WORDS),

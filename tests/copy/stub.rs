@@ -107,7 +107,7 @@ where
 {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(shared.answer(request).await.unwrap_or_else(|status| empty(status))) }
+        async move { Ok::<_, Infallible>(shared.answer(request).await.unwrap_or_else(empty)) }
     });
     // The other side may leave at any time.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;

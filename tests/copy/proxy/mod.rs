@@ -16,6 +16,9 @@ use tokio::task::AbortHandle;
 pub(crate) use fault::{Fault, Rule};
 pub(crate) use message::{Head, Kind};
 
+/// Which requests are meant, by method and address alone.
+type Matches = fn(&Method, &Uri) -> bool;
+
 /// A running proxy; ends, and drops its connections, when dropped.
 pub(crate) struct Proxy {
     pub(crate) endpoint: String,
@@ -37,7 +40,7 @@ pub(crate) struct Count {
 struct Shared {
     upstream: String,
     rules: Vec<Rule>,
-    simple: Option<(Rule, fn(&Method, &Uri) -> bool)>,
+    simple: Option<(Rule, Matches)>,
     heads: Mutex<Vec<Head>>,
     counts: Mutex<HashMap<Kind, Count>>,
     connections: Mutex<Vec<AbortHandle>>,
@@ -45,7 +48,7 @@ struct Shared {
 
 impl Proxy {
     /// Spoils the first `count` requests that match.
-    pub(crate) async fn start(upstream: &str, fault: Fault, count: usize, matches: fn(&Method, &Uri) -> bool) -> Self {
+    pub(crate) async fn start(upstream: &str, fault: Fault, count: usize, matches: Matches) -> Self {
         Self::listen(upstream, Vec::new(), None, Some((Rule::first(count, fault, |_| true), matches))).await
     }
 
@@ -59,12 +62,7 @@ impl Proxy {
         Self::listen(upstream, rules, Some(buffer), None).await
     }
 
-    async fn listen(
-        upstream: &str,
-        rules: Vec<Rule>,
-        buffer: Option<u32>,
-        simple: Option<(Rule, fn(&Method, &Uri) -> bool)>,
-    ) -> Self {
+    async fn listen(upstream: &str, rules: Vec<Rule>, buffer: Option<u32>, simple: Option<(Rule, Matches)>) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         if let Some(buffer) = buffer {
             socket.set_recv_buffer_size(buffer).unwrap();
