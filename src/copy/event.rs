@@ -35,6 +35,15 @@ pub enum Event {
         /// Why.
         message: String,
     },
+    /// A large file was not finished, and the next run of the same copy need not move all of it again.
+    Kept {
+        /// Bytes that need not be moved again.
+        bytes: u64,
+        /// Bytes of the whole file.
+        size: u64,
+    },
+    /// Something the user should know that stops nothing.
+    Notice(String),
 }
 
 /// Takes events; called from many tasks at once, so it must be quick.
