@@ -307,6 +307,9 @@ impl From<obs::Error> for Error {
             obs::Error::Url(_) => Self::new(Kind::Usage, message),
             obs::Error::Source(_) => Self::new(Kind::Local, message),
             obs::Error::Answer { .. } | obs::Error::Digest { .. } => Self::new(Kind::Service, message),
+            error if error.is_elsewhere() => {
+                Self::new(Kind::Config, message).hint("configure its region with: ma-cli configure --region REGION")
+            }
             error if error.is_unauthenticated() => Self::new(Kind::Auth, message).hint(CONFIGURE),
             error if error.is_no_such_bucket() => {
                 Self::new(Kind::NotFound, message).hint("make it with: ma-cli obs mb obs://BUCKET")

@@ -36,6 +36,20 @@ pub enum Plan {
         /// The folder; it is made.
         destination: PathBuf,
     },
+    /// One object becomes exactly this object; the store copies it.
+    CopyObject {
+        /// The object.
+        source: ObsUrl,
+        /// What it becomes.
+        destination: ObsUrl,
+    },
+    /// What is below a prefix goes below another; the store copies it.
+    CopyFolder {
+        /// The prefix; a missing `/` at its end is added.
+        source: ObsUrl,
+        /// The other prefix; a missing `/` at its end is added.
+        destination: ObsUrl,
+    },
 }
 
 /// What the command line says, before anybody looked at disk or store.
@@ -55,13 +69,20 @@ pub enum Request {
         /// Absolute path, its trailing slash kept.
         destination: PathBuf,
     },
+    /// Inside the store.
+    Copy {
+        /// As given.
+        source: ObsUrl,
+        /// As given.
+        destination: ObsUrl,
+    },
 }
 
 impl Request {
-    /// Reads SRC and DST: exactly one of them is an `obs://` address.
+    /// Reads SRC and DST: at least one of them is an `obs://` address.
     ///
     /// # Errors
-    /// [`Error::Plan`] when both or none are, or an address or path is empty or malformed.
+    /// [`Error::Plan`] when none is, or an address or path is empty or malformed.
     pub fn parse(source: &str, destination: &str, directory: &Path) -> Result<Self, Error> {
         let url = |text: &str| text.parse::<ObsUrl>().map_err(|error| Error::Plan(error.to_string()));
         let path = |text: &str| match text {
@@ -71,7 +92,7 @@ impl Request {
         match (ObsUrl::looks_like(source), ObsUrl::looks_like(destination)) {
             (false, true) => Ok(Self::Upload { source: path(source)?, destination: url(destination)? }),
             (true, false) => Ok(Self::Download { source: url(source)?, destination: path(destination)? }),
-            (true, true) => Err(Error::Plan("both sides are OBS paths; one of them must be a local path".to_owned())),
+            (true, true) => Ok(Self::Copy { source: url(source)?, destination: url(destination)? }),
             (false, false) => Err(Error::Plan("neither side is an OBS path; one must begin with obs://".to_owned())),
         }
     }
@@ -114,6 +135,29 @@ impl Plan {
             (false, true) => Self::DownloadFile { source: source.clone(), destination: named()? },
             (false, false) => Self::DownloadFile { source: source.clone(), destination: destination.to_owned() },
         })
+    }
+
+    /// A copy inside the store, by the rules of uploads.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] when source and destination are the same, or the copy would become part of its source.
+    pub fn copy(source: &ObsUrl, is_folder: bool, destination: &ObsUrl, drop_last_dir: bool) -> Result<Self, Error> {
+        let name = source.name();
+        let destination = match (is_folder, drop_last_dir || name.is_empty()) {
+            (true, true) => destination.as_folder(),
+            (true, false) => destination.join(name).as_folder(),
+            (false, _) if destination.is_folder() => destination.join(name),
+            (false, _) => destination.clone(),
+        };
+        let source = if is_folder { source.as_folder() } else { source.clone() };
+        let is_same_bucket = source.bucket == destination.bucket;
+        if is_same_bucket && source.key == destination.key {
+            return Err(Error::Plan(format!("source and destination are the same: [{source}]")));
+        }
+        if is_same_bucket && is_folder && destination.key.starts_with(&source.key) {
+            return Err(Error::Plan(format!("the destination [{destination}] is inside of the source [{source}]")));
+        }
+        Ok(if is_folder { Self::CopyFolder { source, destination } } else { Self::CopyObject { source, destination } })
     }
 }
 
@@ -181,14 +225,40 @@ mod tests {
     }
 
     #[test]
+    fn plans_copies() {
+        let table = [
+            ("obs://b/d/x.csv", false, "obs://c/t/", false, Some("obs://c/t/x.csv")),
+            ("obs://b/d/x.csv", false, "obs://b/d/y.csv", false, Some("obs://b/d/y.csv")),
+            ("obs://b/d/x.csv", false, "obs://b/d/", false, None),
+            ("obs://b/d/x.csv", false, "obs://b/d/x.csv/", false, Some("obs://b/d/x.csv/x.csv")),
+            ("obs://b/d", true, "obs://c", false, Some("obs://c/d/")),
+            ("obs://b/d", true, "obs://c/t", true, Some("obs://c/t/")),
+            ("obs://b", true, "obs://c/t", false, Some("obs://c/t/")),
+            ("obs://b", true, "obs://b/t", false, None),
+            ("obs://b/d/", true, "obs://b", false, None),
+            ("obs://b/d/", true, "obs://b/d", false, None),
+            ("obs://b/d/e/", true, "obs://b/d", true, Some("obs://b/d/")),
+            ("obs://b/d", true, "obs://b/dd", true, Some("obs://b/dd/")),
+        ];
+        for (source, folder, destination, drop, expected) in table {
+            let (is_folder, actual) = match Plan::copy(&url(source), folder, &url(destination), drop) {
+                Ok(Plan::CopyObject { destination, .. }) => (false, Some(destination.to_string())),
+                Ok(Plan::CopyFolder { destination, .. }) => (true, Some(destination.to_string())),
+                Err(_) => (folder, None),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((is_folder, actual.as_deref()), (folder, expected), "{source} {destination} {drop}");
+        }
+    }
+
+    #[test]
     fn reads_requests() {
         let parse = |source, destination| Request::parse(source, destination, Path::new("/cwd"));
         let upload = Request::Upload { source: "/cwd/./data/".into(), destination: url("obs://b/x/") };
         assert_eq!(parse("./data/", "obs://b/x/").unwrap(), upload);
         let download = Request::Download { source: url("obs://b/x"), destination: "/tmp/y".into() };
         assert_eq!(parse("obs://b/x", "/tmp/y").unwrap(), download);
-        for (source, destination) in [("a", "b"), ("obs://b/x", "obs://b/y"), ("", "obs://b"), ("obs://b", ""), ("a", "obs://")]
-        {
+        for (source, destination) in [("a", "b"), ("", "obs://b"), ("obs://b", ""), ("a", "obs://"), ("obs://b", "obs://")] {
             assert!(parse(source, destination).is_err(), "{source} {destination}");
         }
     }

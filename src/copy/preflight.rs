@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
 use rustix::process::geteuid;
 
-use crate::copy::destination::PARTIAL_SUFFIX;
 use crate::copy::error::Error;
+use crate::copy::partial::PARTIAL_SUFFIX;
 
 /// Looks at the folder that a download goes to; nothing is made.
 ///

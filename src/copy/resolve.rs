@@ -29,6 +29,10 @@ impl Plan {
                 let into_folder = destination.is_dir() || destination.as_os_str().as_encoded_bytes().ends_with(b"/");
                 Self::download(source, is_folder, destination, into_folder, drop_last_dir)
             }
+            Request::Copy { source, destination } => {
+                let is_folder = source.is_folder() || !is_object(client, source).await?;
+                Self::copy(source, is_folder, destination, drop_last_dir)
+            }
         }
     }
 }

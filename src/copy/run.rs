@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use time::OffsetDateTime;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use crate::copy::digest::Check;
 use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
+use crate::copy::partial::Finish;
 use crate::copy::plan::Plan;
 use crate::copy::preflight::{self, Room};
 use crate::copy::rate::Rate;
@@ -38,12 +40,14 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<Arc<Rate>>,
     pub(super) loads: Loads,
     pub(super) writes: Writes,
     pub(super) reading: upload::Reading,
     pub(super) events: Arc<dyn EventSink>,
     pub(super) cancel: CancellationToken,
+    // On the disk that a folder goes to.
+    room: Mutex<Option<Room>>,
 }
 
 #[derive(Debug)]
@@ -62,17 +66,17 @@ pub(super) enum Done {
     Folder,
 }
 
-type Outcome = (String, Result<Done, Error>);
-type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(super) type Outcome = (String, Result<Done, Error>);
+pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
         let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
-        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
-        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel })
+        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel, room: Mutex::default() })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -82,10 +86,17 @@ impl Run {
             Plan::UploadFolder { source, destination } => self.upload_folder(source, destination.as_folder()).await,
             Plan::DownloadFile { source, destination } => self.download_file(source, &destination).await,
             Plan::DownloadFolder { source, destination } => self.download_folder(source.as_folder(), &destination).await,
+            Plan::CopyObject { source, destination } => self.copy_object(source, &destination).await,
+            Plan::CopyFolder { source, destination } => self.copy_folder(source.as_folder(), destination.as_folder()).await,
         };
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// How a download that is complete gets its name.
+    pub(super) fn finish(&self, modified: Option<OffsetDateTime>) -> Finish {
+        Finish { modified, durable: self.options.durable }
     }
 
     /// Waits until so many bytes may be moved.
@@ -131,21 +142,17 @@ impl Run {
         let (sender, receiver) = channel(WAITING);
         let scan = tokio::task::spawn_blocking(move || scan::walk(&source, sender));
         let summary = self
-            .pump(
-                receiver,
-                |_| Ok(()),
-                |run, item| match item {
-                    Item::LocalFile { name, path, size } => {
-                        let url = destination.join(&name);
-                        Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
-                    }
-                    Item::LocalFolder { name } => {
-                        let url = destination.join(&name).as_folder();
-                        Box::pin(async move { (name, upload::marker(&run, &url).await) })
-                    }
-                    other => refuse(other),
-                },
-            )
+            .pump(receiver, |run, item| match item {
+                Item::LocalFile { name, path, size } => {
+                    let url = destination.join(&name);
+                    Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
+                }
+                Item::LocalFolder { name } => {
+                    let url = destination.join(&name).as_folder();
+                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                }
+                other => refuse(other),
+            })
             .await;
         scan.await.map_err(|error| Error::local("walk", "", std::io::Error::other(error)))??;
         summary
@@ -156,37 +163,33 @@ impl Run {
         let bucket = source.bucket.clone();
         let client = self.client.clone();
         preflight::check_writable(destination)?;
-        let mut room = Room::of(destination);
+        *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
         let scan = tokio::spawn(async move { scan::list(&client, &source, sender).await });
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
         let summary = self
-            .pump(
-                receiver,
-                |found| claim(&mut room, found),
-                |run, item| {
-                    let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
-                    let open = move || match target.get() {
-                        Some(target) => Ok(Arc::clone(target)),
-                        None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
-                    };
-                    match item {
-                        Item::Object { name, entry } => Box::pin(async move {
-                            let done = match open() {
-                                Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
-                                Err(error) => Err(error),
-                            };
-                            (name, done)
-                        }),
-                        Item::Marker { name } => Box::pin(async move {
-                            let made = open().and_then(|target| target.make_folder(&name));
-                            (name, made.map(|()| Done::Folder))
-                        }),
-                        other => refuse(other),
-                    }
-                },
-            )
+            .pump(receiver, |run, item| {
+                let (bucket, target, path) = (bucket.clone(), Arc::clone(&target), Arc::clone(&path));
+                let open = move || match target.get() {
+                    Some(target) => Ok(Arc::clone(target)),
+                    None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
+                };
+                match item {
+                    Item::Object { name, entry } => Box::pin(async move {
+                        let done = match open() {
+                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
+                            Err(error) => Err(error),
+                        };
+                        (name, done)
+                    }),
+                    Item::Marker { name } => Box::pin(async move {
+                        let made = open().and_then(|target| target.make_folder(&name));
+                        (name, made.map(|()| Done::Folder))
+                    }),
+                    other => refuse(other),
+                }
+            })
             .await;
         if summary.is_err() {
             // It may wait for an answer that never comes.
@@ -209,10 +212,9 @@ impl Run {
 
     /// Takes items while files are under way, until the scan ends, something fatal happens, or the run is stopped. All files
     /// under way have ended when it returns.
-    async fn pump(
+    pub(super) async fn pump(
         self: &Arc<Self>,
         mut items: Receiver<Vec<Item>>,
-        mut allow: impl FnMut(&[Item]) -> Result<(), Error>,
         mut begin: impl FnMut(Arc<Self>, Item) -> Task,
     ) -> Result<Summary, Error> {
         // Twice the requests: while one file waits for its turn another opens its source.
@@ -240,7 +242,7 @@ impl Run {
                     }
                 }
                 batch = items.recv(), if scanning && waiting.is_empty() => match batch {
-                    Some(batch) => match allow(&batch) {
+                    Some(batch) => match self.claim(&batch) {
                         Ok(()) => waiting.extend(batch),
                         Err(error) => break Some(error),
                     },
@@ -293,7 +295,7 @@ impl Run {
         }
     }
 
-    fn summarise_one(&self, name: String, done: Done) -> Summary {
+    pub(super) fn summarise_one(&self, name: String, done: Done) -> Summary {
         let mut summary = Summary::default();
         self.count(&mut summary, name, &done);
         summary
@@ -307,7 +309,17 @@ impl Run {
         }
     }
 
-    fn found(&self, bytes: u64) {
+    /// Room is asked for when files are found, well before they are fetched.
+    fn claim(&self, found: &[Item]) -> Result<(), Error> {
+        let mut room = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(room) = &mut *room else { return Ok(()) };
+        found.iter().try_for_each(|item| match item {
+            Item::Object { name, entry } => room.claim(name, entry.size),
+            _ => Ok(()),
+        })
+    }
+
+    pub(super) fn found(&self, bytes: u64) {
         self.events.event(Event::Found { bytes });
     }
 }
@@ -338,15 +350,7 @@ impl Tally {
     }
 }
 
-/// Room is asked for when files are found, well before they are fetched.
-fn claim(room: &mut Room, found: &[Item]) -> Result<(), Error> {
-    found.iter().try_for_each(|item| match item {
-        Item::Object { name, entry } => room.claim(name, entry.size),
-        _ => Ok(()),
-    })
-}
-
-fn refuse(item: Item) -> Task {
+pub(super) fn refuse(item: Item) -> Task {
     let outcome = match item {
         Item::Refused { name, error } => (name, Err(error)),
         other => {

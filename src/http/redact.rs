@@ -13,13 +13,16 @@ const MASK: &str = "***";
 const LONGEST_BODY: usize = 4096;
 
 /// Headers whose value is a secret.
-const HEADERS: [&str; 8] = [
+const HEADERS: [&str; 11] = [
     "authorization",
     "cookie",
     "proxy-authorization",
     "set-cookie",
     "x-auth-token",
+    "x-amz-copy-source-server-side-encryption-customer-key",
     "x-amz-security-token",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-key",
     "x-security-token",
     "x-subject-token",
 ];

@@ -92,6 +92,12 @@ impl Client {
         if let Some(digest) = &options.content_md5 {
             headers.push(("content-md5", digest));
         }
+        if options.part.is_some() {
+            self.attributes.add_key(&mut headers);
+        } else {
+            self.attributes.add_headers(&url.key, &mut headers);
+            self.attributes.add_condition(&mut headers);
+        }
         let call = Call { operation, method: "PUT", url, query: &query, headers: &headers, payload };
         let answer = self.exchange(call, &[]).await?;
         let tags = tags(&answer.headers);
@@ -116,7 +122,12 @@ impl Client {
         if let Some(etag) = &options.if_match {
             extra.push((IF_MATCH, format!("\"{etag}\"")));
         }
-        let headers: &[(&str, &str)] = if options.checksum { &[("x-amz-checksum-mode", "ENABLED")] } else { &[] };
+        let mut headers: Vec<(&str, &str)> = Vec::new();
+        if options.checksum {
+            headers.push(("x-amz-checksum-mode", "ENABLED"));
+        }
+        self.attributes.add_key(&mut headers);
+        let headers = headers.as_slice();
         let payload = Payload::Whole(Bytes::new());
         let answer = self.exchange(Call { operation, method: "GET", url, query: "", headers, payload }, &extra).await?;
         let wrong = |message: String| Error::Answer { operation, target: url.to_string(), message };
@@ -246,8 +257,8 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// `bytes 0-9/100` as first, last and size.
-fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
+/// Reads `bytes 0-9/100` as first, last and size; none unless the range lies within the size.
+pub fn parse_content_range(value: &str) -> Option<(u64, u64, u64)> {
     let (range, size) = value.strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, size) = (first.parse().ok()?, last.parse().ok()?, size.parse().ok()?);
@@ -293,9 +304,19 @@ struct ErrorDocument {
     message: String,
     #[serde(alias = "RequestId")]
     request_id: Option<String>,
+    #[serde(alias = "Region")]
+    region: Option<String>,
+    #[serde(alias = "Endpoint")]
+    endpoint: Option<String>,
 }
 
-fn service_error(operation: &'static str, target: String, status: u16, headers: &HeaderMap, body: &[u8]) -> ServiceError {
+pub(crate) fn service_error(
+    operation: &'static str,
+    target: String,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> ServiceError {
     let text = String::from_utf8_lossy(body);
     let document: ErrorDocument = if text.trim_start().starts_with('{') {
         serde_json::from_str(&text).unwrap_or_default()
@@ -312,6 +333,7 @@ fn service_error(operation: &'static str, target: String, status: u16, headers: 
         request_id: document.request_id.or_else(|| find("x-obs-request-id")).or_else(|| find("x-amz-request-id")),
         retry_after: find("retry-after"),
         date: find("date").and_then(|value| parse_date(&value)),
+        home: find("x-amz-bucket-region").or(document.region).or(document.endpoint),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::auth::{Credential, CredentialSource};
 use crate::http;
 use crate::http::retry::{Class, Policy, Schedule};
 use crate::obs::address::Address;
+use crate::obs::attributes::Attributes;
 use crate::obs::error::{Error, Failure, ServiceError};
 use crate::obs::sdk::{self, Clock, Parts};
 use crate::obs::sign::Signer;
@@ -59,6 +60,8 @@ impl Options {
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    /// What new objects are given.
+    pub(crate) attributes: Arc<Attributes>,
 }
 
 pub(crate) struct Inner {
@@ -121,12 +124,17 @@ impl Client {
             repairs: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), attributes: Arc::default() })
     }
 
     /// How often the store asked for less so far (503, 429).
     pub fn throttled(&self) -> u64 {
         self.inner.throttled.load(Ordering::Relaxed)
+    }
+
+    /// `scheme://host[:port]` of the store.
+    pub fn endpoint(&self) -> String {
+        self.inner.address.base()
     }
 
     /// The credential to sign with now.

@@ -3,10 +3,9 @@
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier};
 use time::OffsetDateTime;
 
-use crate::obs::address::encode_key;
 use crate::obs::client::Client;
 use crate::obs::error::{Error, ServiceError};
-use crate::obs::sdk::{content_md5_instead_of_crc, convert};
+use crate::obs::sdk::{content_md5_instead_of_crc, convert, with_headers};
 use crate::obs::url::ObsUrl;
 
 /// The store takes at most this many keys in one batch delete.
@@ -34,8 +33,12 @@ pub struct ObjectInfo {
     pub content_type: Option<String>,
     /// Storage class; none means standard.
     pub storage_class: Option<String>,
+    /// `Cache-Control`, `Content-Disposition`, `Content-Encoding`, `Content-Language` and `Expires`, where they are set.
+    pub headers: Vec<(&'static str, String)>,
     /// User metadata, by name.
     pub metadata: Vec<(String, String)>,
+    /// The store encrypted it, so its ETag may be no MD5.
+    pub encrypted: bool,
 }
 
 /// A key that a batch delete left, and why.
@@ -123,36 +126,33 @@ impl Client {
         let target = url.to_string();
         let answer = self
             .control(&target, |_| async {
-                let request = self.inner.sdk.head_object().bucket(&url.bucket).key(&url.key);
+                let mut headers = Vec::new();
+                self.attributes.add_key(&mut headers);
+                let request = self.inner.sdk.head_object().bucket(&url.bucket).key(&url.key).customize();
+                let request = request.mutate_request(with_headers(&headers));
                 request.send().await.map_err(|error| convert("look at", target.clone(), error))
             })
             .await?;
         let metadata = answer.metadata().into_iter().flatten();
         let mut metadata: Vec<(String, String)> = metadata.map(|(name, value)| (name.clone(), value.clone())).collect();
         metadata.sort();
+        let headers = [
+            ("cache-control", answer.cache_control()),
+            ("content-disposition", answer.content_disposition()),
+            ("content-encoding", answer.content_encoding()),
+            ("content-language", answer.content_language()),
+            ("expires", answer.expires_string()),
+        ];
         Ok(ObjectInfo {
             size: answer.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
             etag: answer.e_tag().unwrap_or_default().trim_matches('"').to_owned(),
             modified: answer.last_modified().and_then(from_sdk_time),
             content_type: answer.content_type().map(str::to_owned),
             storage_class: answer.storage_class().map(|class| class.as_str().to_owned()),
+            headers: headers.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned()))).collect(),
             metadata,
+            encrypted: answer.server_side_encryption().is_some() || answer.sse_customer_algorithm().is_some(),
         })
-    }
-
-    /// Copies an object inside the store, up to 5 GiB.
-    ///
-    /// # Errors
-    /// Every [`Error`].
-    pub async fn copy_object(&self, source: &ObsUrl, destination: &ObsUrl) -> Result<(), Error> {
-        let from = format!("{}/{}", source.bucket, encode_key(&source.key));
-        let target = destination.to_string();
-        self.control(&target, |_| async {
-            let request = self.inner.sdk.copy_object().copy_source(&from).bucket(&destination.bucket).key(&destination.key);
-            request.send().await.map_err(|error| convert("copy to", target.clone(), error))
-        })
-        .await
-        .map(|_| ())
     }
 
     /// Deletes an object; one that is not there is no error.

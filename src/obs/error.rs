@@ -26,6 +26,8 @@ pub struct ServiceError {
     pub retry_after: Option<String>,
     /// The store's clock when it answered.
     pub date: Option<OffsetDateTime>,
+    /// Region or endpoint where the bucket is, when the store said that it is not here.
+    pub home: Option<String>,
 }
 
 /// Failures of the object store's client.
@@ -84,9 +86,10 @@ pub enum Error {
 
 fn describe(error: &ServiceError) -> String {
     let code = if error.code.is_empty() { reason(error.status) } else { &error.code };
+    let home = error.home.as_ref().map(|home| format!(" (the bucket is in [{home}])")).unwrap_or_default();
     match error.message.as_str() {
-        "" => format!("{} {code}", error.status),
-        message => format!("{} {code}: {message}", error.status),
+        "" => format!("{} {code}{home}", error.status),
+        message => format!("{} {code}: {message}{home}", error.status),
     }
 }
 
@@ -143,6 +146,16 @@ impl Error {
     /// The bucket itself does not exist.
     pub fn is_no_such_bucket(&self) -> bool {
         self.code() == Some("NoSuchBucket")
+    }
+
+    /// The bucket is in another region: the store sends elsewhere, where nobody of ours goes with a signature for here.
+    pub fn is_elsewhere(&self) -> bool {
+        let redirects = matches!(self.status(), Some(301 | 302 | 307 | 308));
+        // The answer to a HEAD has no code, but may name the region.
+        let silent = self.service().is_some_and(|error| error.status == 400 && error.code.is_empty() && error.home.is_some());
+        redirects
+            || silent
+            || self.code().is_some_and(|code| matches!(code, "AuthorizationHeaderMalformed" | "PermanentRedirect"))
     }
 
     /// A condition (`If-Match`) did not hold: the object changed.
@@ -251,6 +264,8 @@ mod tests {
         assert!(service(401, "").is_unauthenticated());
         assert!(service(412, "PreconditionFailed").is_changed());
         assert!(service(400, "ExpiredToken").is_expired());
+        assert!(service(301, "").is_elsewhere() && service(400, "AuthorizationHeaderMalformed").is_elsewhere());
+        assert!(!service(304, "").is_elsewhere() && !service(403, "AccessDenied").is_elsewhere());
     }
 
     #[test]

@@ -4,18 +4,23 @@
 //! attempt is signed anew.
 
 pub mod address;
+pub mod attributes;
 pub mod body;
 pub mod bytes;
 pub mod client;
 pub mod control;
+pub mod copying;
 pub mod error;
 pub mod list;
+pub mod media;
 pub mod multipart;
+pub mod page;
 mod sdk;
 pub mod sign;
 mod transport;
 pub mod url;
 mod wire;
+pub mod xml;
 
 pub use client::{Client, Options};
 pub use error::Error;

@@ -5,7 +5,7 @@ use md5::{Digest as _, Md5};
 
 use crate::obs::client::Client;
 use crate::obs::error::Error;
-use crate::obs::sdk::convert;
+use crate::obs::sdk::{convert, with_headers};
 use crate::obs::url::ObsUrl;
 
 /// A part that the store has.
@@ -20,15 +20,23 @@ pub struct Part {
 }
 
 impl Client {
-    /// Begins an upload in parts; returns its id.
+    /// Begins an upload in parts, with the client's attributes; returns its id.
     ///
     /// # Errors
     /// Every [`Error`].
     pub async fn create_multipart(&self, url: &ObsUrl) -> Result<String, Error> {
+        let mut headers = Vec::new();
+        self.attributes.add_headers(&url.key, &mut headers);
+        self.create_multipart_with(url, &headers).await
+    }
+
+    /// The same with these headers instead of the attributes.
+    pub(crate) async fn create_multipart_with(&self, url: &ObsUrl, headers: &[(&str, &str)]) -> Result<String, Error> {
         let target = url.to_string();
         let answer = self
             .control(&target, |_| async {
-                let request = self.inner.sdk.create_multipart_upload().bucket(&url.bucket).key(&url.key);
+                let request = self.inner.sdk.create_multipart_upload().bucket(&url.bucket).key(&url.key).customize();
+                let request = request.mutate_request(with_headers(headers));
                 request.send().await.map_err(|error| convert("begin upload", target.clone(), error))
             })
             .await?;
@@ -52,7 +60,10 @@ impl Client {
                 let (target, document) = (target.clone(), document.clone());
                 async move {
                     let request = self.inner.sdk.complete_multipart_upload().bucket(&url.bucket).key(&url.key);
-                    let request = request.upload_id(upload).multipart_upload(document);
+                    let mut headers = Vec::new();
+                    self.attributes.add_condition(&mut headers);
+                    let request = request.upload_id(upload).multipart_upload(document).customize();
+                    let request = request.mutate_request(with_headers(&headers));
                     match request.send().await.map_err(|error| convert("complete upload", target.clone(), error)) {
                         Ok(answer) => Ok(answer.e_tag().unwrap_or_default().trim_matches('"').to_owned()),
                         Err(error) if attempt > 1 && error.is_not_found() => Err((error, true)),
@@ -61,15 +72,19 @@ impl Client {
                     .or_else(|(error, maybe_done)| if maybe_done { Ok(String::new()) } else { Err(error) })
                 }
             })
-            .await?;
-        if !completed.is_empty() {
-            return Ok(completed);
+            .await;
+        match &completed {
+            Ok(etag) if !etag.is_empty() => return completed,
+            // What is in the way may be what was sent: the first attempt succeeded, and its answer was lost.
+            Err(error) if !error.is_changed() => return completed,
+            _ => {}
         }
         let info = self.head(url).await?;
         let size: u64 = parts.iter().map(|part| part.size).sum();
         if composite_etag(parts).is_some_and(|expected| expected == info.etag) && info.size == size {
             return Ok(info.etag);
         }
+        completed?;
         let message = "the store no longer knows the upload, and the object is not what was sent".to_owned();
         Err(Error::Answer { operation: "complete upload", target, message })
     }

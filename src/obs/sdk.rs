@@ -177,6 +177,16 @@ pub(crate) fn content_md5_instead_of_crc(request: &mut HttpRequest) {
     }
 }
 
+/// Sets headers before the request is signed.
+pub(crate) fn with_headers(headers: &[(&str, &str)]) -> impl Fn(&mut HttpRequest) + Send + Sync + 'static {
+    let headers: Vec<(String, String)> = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    move |request| {
+        for (name, value) in &headers {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+    }
+}
+
 /// The SDK's error as ours.
 pub(crate) fn convert<E>(operation: &'static str, target: String, error: SdkError<E, HttpResponse>) -> Error
 where
@@ -222,6 +232,7 @@ fn service_error(
         request_id: header("x-obs-request-id").or_else(|| header("x-amz-request-id")),
         retry_after: header("retry-after"),
         date: header("date").and_then(|value| parse_date(&value)),
+        home: header("x-amz-bucket-region"),
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Unsigned<'a> {
     pub path: &'a str,
     /// Escaped query, sorted by name, each with `=`; empty for none.
     pub query: &'a str,
-    /// Further headers to sign, lower case, `content-md5` or `x-amz-…` only.
+    /// Further headers to sign, in lower case.
     pub headers: &'a [(&'a str, &'a str)],
     /// Hex SHA-256 of the body or [`UNSIGNED_PAYLOAD`].
     pub payload: &'a str,
@@ -121,7 +121,9 @@ fn canonical_request(request: &Unsigned<'_>, credential: &Credential, date: &str
     let _ = write!(text, "{}\n{}\n{}\n", request.method, request.path, request.query);
     let mut signed = String::with_capacity(96);
     for (name, value) in &headers {
-        let _ = writeln!(text, "{name}:{value}");
+        let _ = write!(text, "{name}:");
+        push_value(&mut text, value);
+        text.push('\n');
         if !signed.is_empty() {
             signed.push(';');
         }
@@ -129,6 +131,18 @@ fn canonical_request(request: &Unsigned<'_>, credential: &Credential, date: &str
     }
     let _ = write!(text, "\n{signed}\n{}", request.payload);
     (text, signed)
+}
+
+/// Blanks inside a value count as one.
+fn push_value(text: &mut String, value: &str) {
+    if !value.contains("  ") {
+        text.push_str(value);
+        return;
+    }
+    for (index, word) in value.split_ascii_whitespace().enumerate() {
+        text.push_str(if index == 0 { "" } else { " " });
+        text.push_str(word);
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +168,13 @@ mod tests {
         value: &'a str,
         token: Option<&'a str>,
         md5: Option<&'a str>,
+        note: Option<&'a str>,
         seconds: i64,
+    }
+
+    fn headers<'a>(case: &Case<'a>) -> Vec<(&'static str, &'a str)> {
+        let (md5, note) = (case.md5.map(|md5| ("content-md5", md5)), case.note.map(|note| ("x-amz-meta-note", note)));
+        md5.into_iter().chain(note).collect()
     }
 
     fn ours(case: &Case<'_>) -> (String, String) {
@@ -165,7 +185,7 @@ mod tests {
             expires_at: None,
         });
         let signer = Signer::new("cn-north-4");
-        let headers: Vec<(&str, &str)> = case.md5.map(|md5| ("content-md5", md5)).into_iter().collect();
+        let headers = headers(case);
         let request = Unsigned {
             method: "PUT",
             host: "bkt.example.com:9000",
@@ -199,7 +219,7 @@ mod tests {
             .into();
         let url =
             format!("http://bkt.example.com:9000/{}?partNumber=7&uploadId={}", encode_key(case.key), encode_query(case.value));
-        let headers: Vec<(&str, &str)> = case.md5.map(|md5| ("content-md5", md5)).into_iter().collect();
+        let headers = headers(case);
         let request = SignableRequest::new("PUT", &url, headers.into_iter(), SignableBody::UnsignedPayload).unwrap();
         let (instructions, _) = sign(request, &params).unwrap().into_parts();
         let find =
@@ -214,9 +234,10 @@ mod tests {
             value in "[ -~é]{1,20}",
             token in proptest::option::of("[A-Za-z0-9+/=]{1,60}"),
             md5 in proptest::option::of("[A-Za-z0-9+/]{22}=="),
+            note in proptest::option::of("[!-~]{1,5}( {1,3}[!-~]{1,5}){0,2}"),
             seconds in 1_000_000_000i64..2_500_000_000,
         ) {
-            let case = Case { key: &key, value: &value, token: token.as_deref(), md5: md5.as_deref(), seconds };
+            let case = Case { key: &key, value: &value, token: token.as_deref(), md5: md5.as_deref(), note: note.as_deref(), seconds };
             prop_assert_eq!(ours(&case), oracle(&case));
         }
     }

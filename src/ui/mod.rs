@@ -6,6 +6,7 @@ mod document;
 pub mod present;
 pub mod progress;
 mod prompt;
+mod raw;
 mod report;
 mod table;
 pub mod text;

@@ -202,3 +202,26 @@ async fn a_clock_that_is_wrong_is_put_right() {
         assert_eq!((down.files, down.failed), (1, 0), "{hours} {:?}", down.failures);
     }
 }
+
+/// Signed for one region, the bucket in another: said at once, with its name, whatever was asked first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_in_another_region_is_a_bad_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: Vec<String> = (0..200).map(|index| index.to_string()).collect();
+    let entries: Vec<_> = files.iter().map(|name| (name.as_str(), Some(noise(100, 1)))).collect();
+    make_tree(&folder.path().join("in"), &entries);
+    for (status, code) in [(301, "PermanentRedirect"), (400, "AuthorizationHeaderMalformed")] {
+        let stub = Stub::start(Habits { moved: Some((status, code)), ..Habits::default() }).await;
+        for arguments in [["in", "obs://copies/up/"], ["obs://copies/down/", "out"], ["obs://copies/down/file", "out"]] {
+            let ran = obs_copy(&stub.endpoint, &[], folder.path(), &arguments).await;
+            assert_eq!(ran.code, Some(1), "{code} {arguments:?} {}", ran.stderr);
+            assert!(
+                ran.stderr.contains("[cn-south-1]") && ran.stderr.contains("--region"),
+                "{code} {arguments:?} {}",
+                ran.stderr
+            );
+            assert!(ran.stdout.is_empty() && !folder.path().join("out").exists());
+        }
+        assert!(stub.seen().len() < 100, "{} requests", stub.seen().len());
+    }
+}

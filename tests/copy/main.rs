@@ -1,16 +1,35 @@
 //! The copier against real stores: the embedded one, and SeaweedFS; directly, and through a proxy that breaks things.
 
+// Futures in futures in futures.
+#![recursion_limit = "256"]
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod attributes;
 mod command;
 mod dialect;
 mod disk;
 mod faults;
+mod fuzz;
+mod hostile;
+mod interop;
+mod interrupts;
+mod kills;
 mod lanes;
+mod lanes;
+mod listing;
 mod matrix;
+mod matrix;
+mod meter;
 mod null_store;
+mod pipes;
+mod process;
+#[path = "../python/mod.rs"]
+mod programs;
 mod progress;
 mod proxy;
+mod proxy;
+mod remote;
+mod resume;
 mod safety;
 mod sizes;
 mod stops;
@@ -18,3 +37,4 @@ mod stub;
 mod support;
 mod tls;
 mod trees;
+mod unfinished;

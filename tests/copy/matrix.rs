@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use ma_cli::auth::StaticCredential;
 use ma_cli::copy::destination::PARTIAL_SUFFIX;
-use ma_cli::copy::{self, Summary};
+use ma_cli::copy::{self, Plan, Summary};
+use ma_cli::obs::ObsUrl;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::proxy::{Fault, Head, Kind, Proxy, Rule};
 use crate::support::{
-    SECRET_KEY, Store, assert_same, client, credential, download, impatient, impatient_with, keys, make_tree, noise, put, tree,
-    upload,
+    BUCKET, SECRET_KEY, Store, assert_same, client, copy_plan, credential, download, impatient, impatient_with, keys,
+    make_tree, noise, put, tree, upload,
 };
 
 /// Cells at the same time: most of them wait.
@@ -48,6 +49,14 @@ fn gets(head: &Head) -> bool {
 
 fn lists(head: &Head) -> bool {
     head.kind() == Kind::List
+}
+
+fn copies(head: &Head) -> bool {
+    matches!(head.kind(), Kind::Copy | Kind::CopyPart)
+}
+
+fn heads(head: &Head) -> bool {
+    head.kind() == Kind::Head
 }
 
 type Cell = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -86,6 +95,17 @@ fn rows_down() -> Vec<Row> {
     let mut rows: Vec<Row> = ANYWHERE.into_iter().chain(body).map(|fault| (fault, gets as fn(&Head) -> bool)).collect();
     let cut = [Fault::CutBody, Fault::StallDown];
     rows.extend(ANYWHERE.into_iter().chain(cut).map(|fault| (fault, lists as fn(&Head) -> bool)));
+    rows
+}
+
+/// The answers to a copy have bodies, in which a 200 may end badly.
+fn rows_copy() -> Vec<Row> {
+    let cut = [Fault::CutBody, Fault::StallDown, Fault::Code(200, "SlowDown")];
+    let mut rows: Vec<Row> = ANYWHERE.into_iter().chain(cut).map(|fault| (fault, copies as fn(&Head) -> bool)).collect();
+    rows.extend(ANYWHERE.into_iter().chain(cut).map(|fault| (fault, completes as fn(&Head) -> bool)));
+    // The answer to a HEAD ends with its head.
+    let bodiless = ANYWHERE.into_iter().filter(|fault| !matches!(fault, Fault::Code(..)));
+    rows.extend(bodiless.map(|fault| (fault, heads as fn(&Head) -> bool)));
     rows
 }
 
@@ -268,6 +288,18 @@ async fn down(bench: Arc<Bench>, name: String, size: &'static str, (fault, when)
     Ok(())
 }
 
+async fn copy(bench: Arc<Bench>, name: String, size: &'static str, (fault, when): Row) -> Result<(), String> {
+    let proxy = Proxy::with(&bench.store.endpoint, vec![Rule::first(1, fault, when)]).await;
+    let url = |key: String| ObsUrl::new(BUCKET, key);
+    let plan = Plan::CopyFolder { source: url(format!("in/{size}/")), destination: url(format!("{name}/")) };
+    complete(copy_plan(&impatient(&proxy.endpoint), plan, &options()).await)?;
+    happened(&proxy, fault, 0)?;
+    let back = bench.fresh(&name);
+    complete(download(&client(&bench.store.endpoint), &format!("{name}/"), &back, &options_down()).await)?;
+    assert_same(&bench.source(size), &back);
+    Ok(())
+}
+
 /// Without a checksum of the whole, nothing tells that a byte of a range changed: SeaweedFS gives none for objects in parts. And
 /// an object may have any content, that of an error too.
 fn cannot_be_told(size: &str, (fault, when): Row) -> bool {
@@ -296,6 +328,14 @@ fn cells_that_end(bench: &Arc<Bench>) -> Vec<(String, Cell)> {
             }
             let name = format!("up-{size}-{index}");
             cells.push((format!("{name} {:?}", row.0), Box::pin(up(Arc::clone(bench), name, size, row))));
+        }
+        for (index, row) in rows_copy().into_iter().enumerate() {
+            // Nobody asks for the head of what is copied whole.
+            if size == "middle" || (size == "small" && !is(row.1, copies)) {
+                continue;
+            }
+            let name = format!("copy-{size}-{index}");
+            cells.push((format!("{name} {:?}", row.0), Box::pin(copy(Arc::clone(bench), name, size, row))));
         }
         for (index, row) in rows_down().into_iter().enumerate() {
             // In ranges is in ranges.

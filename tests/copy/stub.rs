@@ -28,6 +28,8 @@ pub(crate) struct Habits {
     pub(crate) generated: u64,
     /// Its clock, and what is signed by another is refused.
     pub(crate) hours_ahead: i64,
+    /// Status and code of every answer: the bucket is in another region.
+    pub(crate) moved: Option<(u16, &'static str)>,
 }
 
 /// A running store.
@@ -166,6 +168,10 @@ impl Shared {
             }
         }
         let etag = format!("\"{}\"", if self.habits.careless { "none-1".to_owned() } else { hex::encode(digest.finalize()) });
+        if let Some((status, code)) = self.habits.moved {
+            let body = format!("<Error><Code>{code}</Code><Message>not here</Message><Region>cn-south-1</Region></Error>");
+            return Ok(answer(status, &[("x-amz-bucket-region", "cn-south-1")], body));
+        }
         if let Some(refusal) = self.check_clock(&head.headers) {
             return Ok(refusal);
         }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ma_cli::copy::{self, Error, Plan, Verify};
+use ma_cli::obs::copying::CopySource;
 use ma_cli::obs::{Client, ObsUrl};
 
 use crate::support::{
@@ -102,7 +103,8 @@ async fn verbs(client: &Client) {
     let info = client.head(&url("verbs/a b+c%")).await.unwrap();
     assert_eq!((info.size, info.etag.as_str()), (7, "9a0364b9e99bb480dd25e1f0284c8555"));
     assert!(info.modified.is_some());
-    client.copy_object(&url("verbs/a b+c%"), &url("verbs/copy é")).await.unwrap();
+    let source = CopySource { url: &url("verbs/a b+c%"), etag: &info.etag };
+    client.copy_object(source, &url("verbs/copy é")).await.unwrap();
     assert_eq!(keys(client, "verbs/").await, ["verbs/a b+c%", "verbs/copy é"]);
     let left = client.delete_many(BUCKET, &["verbs/a b+c%".to_owned(), "verbs/copy é".to_owned()]).await.unwrap();
     assert!(left.is_empty() && keys(client, "verbs/").await.is_empty());

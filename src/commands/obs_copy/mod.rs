@@ -1,13 +1,21 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
+mod attribute_args;
+mod pipe;
 mod progress_args;
 mod report;
+mod resume_args;
 mod transfer_args;
+mod unfinished;
+mod watch;
 
 use std::sync::Arc;
 
+use crate::commands::obs_copy::attribute_args::AttributeArgs;
 use crate::commands::obs_copy::progress_args::ProgressArgs;
+use crate::commands::obs_copy::resume_args::ResumeArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
+use crate::commands::obs_copy::watch::Watch;
 use crate::copy::{self, Plan, plan::Request};
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -15,29 +23,42 @@ use crate::ui::Format;
 
 /// Copy files and folders between this machine and OBS
 ///
-/// One of SRC and DST is an obs:// path. A folder is made again below DST under its own name; with --drop-last-dir what is in it
-/// goes to DST directly. A file goes below DST under its own name if DST is a folder (ends with / or is one).
+/// One of SRC and DST is an obs:// path, or both are: then the store copies, and no byte comes here. A folder is made again
+/// below DST under its own name; with --drop-last-dir what is in it goes to DST directly. A file goes below DST under its own
+/// name if DST is a folder (ends with / or is one). A single - as SRC or DST is standard input or output.
 /// Files are copied in parallel, large ones in parts; what arrived is checked. Exit code 3: some files failed.
 /// All that is promised, and every option with its use: ma-cli help copying
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli obs-copy ./test.csv obs://bucket/test-copy/
   ma-cli obs-copy ./data/ obs://bucket/test-copy/ --drop-last-dir
-  ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/")]
+  ma-cli obs-copy obs://bucket/test-copy/ ~/work/test-data/
+  tar cz data | ma-cli obs-copy - obs://bucket/data.tar.gz
+  ma-cli obs-copy obs://bucket/run-7/ obs://archive/runs/ --storage-class COLD
+  ma-cli obs-copy ./site/ obs://bucket/ --metadata team=vision --cache-control max-age=3600
+  ma-cli obs-copy --list-unfinished
+  ma-cli obs-copy --discard-unfinished 0b6f2f9d3c1e4a57")]
 pub struct ObsCopyArgs {
     /// What to copy: a file, a folder, or an obs:// path
-    #[arg(value_name = "SRC")]
-    src: String,
+    #[arg(value_name = "SRC", required_unless_present_any = ["list_unfinished", "discard_unfinished"])]
+    src: Option<String>,
     /// Where to: an obs:// path, or a file or folder
-    #[arg(value_name = "DST")]
-    dst: String,
+    #[arg(value_name = "DST", required_unless_present_any = ["list_unfinished", "discard_unfinished"])]
+    dst: Option<String>,
     /// Copy what is in the folder, not the folder itself
     #[arg(short, long)]
     drop_last_dir: bool,
+    /// Do not ask before what cannot be undone
+    #[arg(short, long)]
+    yes: bool,
     #[command(flatten)]
     transfer: TransferArgs,
     #[command(flatten)]
     progress: ProgressArgs,
+    #[command(flatten)]
+    attributes: AttributeArgs,
+    #[command(flatten)]
+    resume: ResumeArgs,
 }
 
 /// Copies and reports.
@@ -45,40 +66,59 @@ pub struct ObsCopyArgs {
 /// # Errors
 /// What stopped the copy; [`crate::error::Kind::Partial`] when some files failed.
 pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
-    let request = Request::parse(&args.src, &args.dst, &ctx.env.directory)?;
-    let client = ctx.obs()?;
+    if let Some(instead) = args.resume.instead() {
+        return unfinished::run(ctx, instead, args.src.as_deref(), args.yes).await;
+    }
+    let (src, dst) = (args.src.clone().unwrap_or_default(), args.dst.clone().unwrap_or_default());
+    if pipe::is_pipe(&src, &dst) {
+        return pipe::run(ctx, &args, src, dst).await;
+    }
+    let request = Request::parse(&src, &dst, &ctx.env.directory)?;
+    let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
     let resolving = Plan::resolve(&client, &request, args.drop_last_dir);
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);
+    args.resume.apply(ctx, &mut options);
     let progress = Arc::new(ctx.ui.copy_progress(args.progress.choice()));
-    let copied = copy::copy(&client, plan, &options, Arc::clone(&progress) as Arc<dyn copy::EventSink>, &cancel).await;
-    drop(progress);
-    let report = report::Report { source: args.src.clone(), destination: args.dst.clone(), summary: copied? };
+    let watch = Watch::new(Arc::clone(&progress) as Arc<dyn copy::EventSink>);
+    let copied = copy::copy(&client, plan, &options, Arc::clone(&watch) as Arc<dyn copy::EventSink>, &cancel).await;
+    let heard = watch.take();
+    // The progress line goes before anything is said.
+    drop((progress, watch));
+    let way_on = heard.tell(ctx);
+    let summary = copied.map_err(|error| way_on.iter().fold(Error::from(error), |error, way_on| error.hint(way_on)))?;
+    let report = report::Report { source: src, destination: dst, summary };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
     } else if report.summary.failed == 0 {
-        for line in ok_lines(&request, &args) {
+        for line in ok_lines(&request, &report, args.drop_last_dir) {
             ctx.ui.ok(&line)?;
         }
     }
     ctx.ui.note(&report.sentence());
+    if let Some(way_on) = way_on {
+        ctx.ui.note(&way_on);
+    }
     report.into_result(ctx)
 }
 
 /// The original's two lines: local paths are absolute, OBS paths as given.
-fn ok_lines(request: &Request, args: &ObsCopyArgs) -> [String; 2] {
-    let source = |shown: &str| match args.drop_last_dir {
+fn ok_lines(request: &Request, report: &report::Report, drop_last_dir: bool) -> [String; 2] {
+    let source = |shown: &str| match drop_last_dir {
         true => shown.trim_end_matches('/').to_owned(),
         false => shown.to_owned(),
     };
     match request {
         Request::Upload { source: path, .. } => {
-            [format!("local src path: [{}]", source(&absolute(path))), format!("obs dst path: [{}]", args.dst)]
+            [format!("local src path: [{}]", source(&absolute(path))), format!("obs dst path: [{}]", report.destination)]
         }
         Request::Download { destination, .. } => {
-            [format!("obs src path: [{}]", source(&args.src)), format!("local dst path: [{}]", absolute(destination))]
+            [format!("obs src path: [{}]", source(&report.source)), format!("local dst path: [{}]", absolute(destination))]
+        }
+        Request::Copy { .. } => {
+            [format!("obs src path: [{}]", source(&report.source)), format!("obs dst path: [{}]", report.destination)]
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One object down: into a partial file, checked, then renamed. Large ones in ranges that are fetched at the same time.
 
 mod ranges;
+mod resume;
 pub(super) mod small;
 mod write;
 
@@ -73,6 +74,6 @@ async fn in_one_piece(
         })
         .await?;
     drop(permit);
-    finish(partial, entry.modified.or(modified)).await?;
+    finish(partial, run.finish(entry.modified.or(modified))).await?;
     Ok(check)
 }

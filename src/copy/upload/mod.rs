@@ -3,6 +3,7 @@
 mod parts;
 mod pool;
 mod reading;
+mod resume;
 pub(super) mod small;
 mod source;
 mod stream;
@@ -69,7 +70,7 @@ async fn larger(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, permit: 
     let sent = async {
         let (pieces, value) = ahead(run, &source).await?;
         let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
-        stream(run, &source, url, part, destined).await.map(|(_, check)| check)
+        stream(run, &source, url, part, destined).await.map(|(_, _, check)| check)
     };
     run.unless_stopped(sent).await?
 }

@@ -38,8 +38,8 @@ pub(in crate::copy) fn desk(verify: Verify) -> Loads {
         let read: Vec<_> = jobs.into_iter().map(read).collect();
         let contents: Vec<&[u8]> = read.iter().flatten().map(AsRef::as_ref).collect();
         let mut values = digest_many(verify, &contents).into_iter();
-        let digested = |bytes| Loaded { bytes, value: values.next().unwrap_or(Value::Nothing) };
-        read.into_iter().map(|bytes| bytes.map(digested)).collect::<Vec<_>>()
+        let mut loaded = |bytes| Loaded { bytes, value: values.next().unwrap_or(Value::Nothing) };
+        read.into_iter().map(|bytes| bytes.map(&mut loaded)).collect::<Vec<_>>()
     })
 }
 

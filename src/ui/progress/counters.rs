@@ -48,7 +48,6 @@ impl Counters {
             Event::Moved(bytes) => _ = self.moved.fetch_add(*bytes, Ordering::Relaxed),
             Event::Finished { .. } => add(&self.files, 1),
             Event::Failed { .. } => add(&self.failed, 1),
-            // Told when the copy is over.
             Event::Kept { .. } | Event::Notice(_) => {}
         }
     }
