@@ -69,6 +69,14 @@ pub enum Error {
         /// Time since the first attempt began.
         elapsed: Duration,
     },
+    /// The store kept what was to be deleted.
+    #[error("[{name}] was not deleted: {reason}")]
+    NotDeleted {
+        /// The key.
+        name: String,
+        /// The store's code and words.
+        reason: String,
+    },
     /// Stopped on request.
     #[error("the copy was interrupted")]
     Cancelled,

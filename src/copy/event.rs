@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::copy::digest::Check;
+
 /// One step of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -20,6 +22,8 @@ pub enum Event {
         name: String,
         /// Its size in bytes.
         bytes: u64,
+        /// How it was made sure that it did.
+        check: Check,
     },
     /// Files need not be copied.
     Skipped {

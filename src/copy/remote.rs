@@ -8,10 +8,12 @@ use tokio::sync::mpsc::{Sender, channel};
 use crate::copy::digest::{Check, Verify};
 use crate::copy::error::Error;
 use crate::copy::event::Event;
+use crate::copy::meter::Meter;
 use crate::copy::parts::Division;
 use crate::copy::remote_parts::in_parts;
-use crate::copy::run::{Done, Meter, Run, refuse};
+use crate::copy::run::{Done, Run, refuse};
 use crate::copy::scan::{Item, Outbox, WAITING};
+use crate::copy::select::Selection;
 use crate::copy::summary::Summary;
 use crate::obs::body::Payload;
 use crate::obs::bytes::{PutOptions, Tags};
@@ -39,26 +41,23 @@ impl Run {
     pub(super) async fn copy_folder(self: &Arc<Self>, source: ObsUrl, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
         let (client, listed) = (self.client.clone(), source.clone());
-        let scan = tokio::spawn(async move { list(&client, &listed, sender).await });
+        let selection = Arc::clone(&self.options.selection);
+        let scan = tokio::spawn(async move { list(&client, &selection, &listed, sender).await });
         let summary = self
-            .pump(
-                receiver,
-                |_| Ok(()),
-                |run, item| match item {
-                    Item::Object { name, entry } => {
-                        let (bucket, target) = (source.bucket.clone(), destination.join(&name));
-                        if target.bucket == bucket && target.key.starts_with(&source.key) {
-                            let error = Error::unplaceable(&name, "its copy would be part of the source");
-                            return refuse(Item::Refused { name, error });
-                        }
-                        Box::pin(async move {
-                            let done = object(&run, &bucket, &entry, &target).await;
-                            (name, done)
-                        })
+            .pump(receiver, |run, item| match item {
+                Item::Object { name, entry, .. } => {
+                    let (bucket, target) = (source.bucket.clone(), destination.join(&name));
+                    if target.bucket == bucket && target.key.starts_with(&source.key) {
+                        let error = Error::unplaceable(&name, "its copy would be part of the source");
+                        return refuse(Item::Refused { name, error });
                     }
-                    other => refuse(other),
-                },
-            )
+                    Box::pin(async move {
+                        let done = object(&run, &bucket, &entry, &target).await;
+                        (name, done)
+                    })
+                }
+                other => refuse(other),
+            })
             .await;
         if summary.is_err() {
             // It may wait for an answer that never comes.
@@ -73,8 +72,8 @@ impl Run {
 }
 
 /// Lists a prefix; every key has a place in a store. Ends early when nobody listens any more.
-async fn list(client: &Client, source: &ObsUrl, items: Sender<Vec<Item>>) -> Result<(), Error> {
-    let mut items = Outbox::new(items);
+async fn list(client: &Client, selection: &Selection, source: &ObsUrl, items: Sender<Vec<Item>>) -> Result<(), Error> {
+    let mut items = Outbox::new(items, selection);
     let mut listing = client.list(source, true);
     let mut found = false;
     while let Some(page) = listing.next_page().await? {
@@ -82,7 +81,7 @@ async fn list(client: &Client, source: &ObsUrl, items: Sender<Vec<Item>>) -> Res
             let Some(name) = entry.key.strip_prefix(&source.key) else { continue };
             found = true;
             // The folder's own marker comes along only under another name.
-            let is_full = !name.is_empty() && items.push(Item::Object { name: name.to_owned(), entry });
+            let is_full = !name.is_empty() && items.push(Item::Object { name: name.to_owned(), entry, reason: "missing" });
             if is_full && items.flush().await.is_err() {
                 return Ok(());
             }

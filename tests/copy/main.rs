@@ -5,30 +5,32 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod attributes;
+mod attributes;
 mod command;
 mod dialect;
 mod disk;
 mod faults;
+mod filters;
 mod fuzz;
 mod hostile;
 mod interop;
 mod interrupts;
 mod kills;
 mod lanes;
-mod lanes;
 mod listing;
 mod matrix;
-mod matrix;
 mod meter;
+mod mirror;
 mod null_store;
 mod pipes;
 mod process;
+mod program;
 #[path = "../python/mod.rs"]
 mod programs;
 mod progress;
 mod proxy;
-mod proxy;
 mod remote;
+mod report;
 mod resume;
 mod safety;
 mod sizes;
@@ -38,3 +40,4 @@ mod support;
 mod tls;
 mod trees;
 mod unfinished;
+mod update;

@@ -1,10 +1,16 @@
 //! `ma-cli obs-copy`: copies files and folders between this machine and OBS.
 
 mod attribute_args;
+mod carry_out;
+mod existing_args;
+mod lines;
+mod mirror;
 mod pipe;
+mod preview;
 mod progress_args;
 mod report;
 mod resume_args;
+mod selection_args;
 mod transfer_args;
 mod unfinished;
 mod watch;
@@ -15,7 +21,9 @@ use crate::commands::obs_copy::attribute_args::AttributeArgs;
 use crate::commands::obs_copy::progress_args::ProgressArgs;
 use crate::commands::obs_copy::resume_args::ResumeArgs;
 use crate::commands::obs_copy::transfer_args::TransferArgs;
-use crate::commands::obs_copy::watch::Watch;
+
+use crate::commands::obs_copy::existing_args::ExistingArgs;
+use crate::commands::obs_copy::selection_args::SelectionArgs;
 use crate::copy::{self, Plan, plan::Request};
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -37,7 +45,11 @@ use crate::ui::Format;
   ma-cli obs-copy obs://bucket/run-7/ obs://archive/runs/ --storage-class COLD
   ma-cli obs-copy ./site/ obs://bucket/ --metadata team=vision --cache-control max-age=3600
   ma-cli obs-copy --list-unfinished
-  ma-cli obs-copy --discard-unfinished 0b6f2f9d3c1e4a57")]
+  ma-cli obs-copy --discard-unfinished 0b6f2f9d3c1e4a57
+  ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --include '*.jpg' --exclude 'tmp/'
+  ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --delete --dry-run
+  ma-cli obs-copy obs://bucket/data/ ./data/ -d --shard 1/4 --report report.jsonl
+  ma-cli obs-copy obs://bucket/data/ ./data/ -d --files-from report.jsonl")]
 pub struct ObsCopyArgs {
     /// What to copy: a file, a folder, or an obs:// path
     #[arg(value_name = "SRC", required_unless_present_any = ["list_unfinished", "discard_unfinished"])]
@@ -53,6 +65,10 @@ pub struct ObsCopyArgs {
     yes: bool,
     #[command(flatten)]
     transfer: TransferArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    #[command(flatten)]
+    existing: ExistingArgs,
     #[command(flatten)]
     progress: ProgressArgs,
     #[command(flatten)]
@@ -81,19 +97,24 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);
     args.resume.apply(ctx, &mut options);
-    let progress = Arc::new(ctx.ui.copy_progress(args.progress.choice()));
-    let watch = Watch::new(Arc::clone(&progress) as Arc<dyn copy::EventSink>);
-    let copied = copy::copy(&client, plan, &options, Arc::clone(&watch) as Arc<dyn copy::EventSink>, &cancel).await;
-    let heard = watch.take();
-    // The progress line goes before anything is said.
-    drop((progress, watch));
-    let way_on = heard.tell(ctx);
-    let summary = copied.map_err(|error| way_on.iter().fold(Error::from(error), |error, way_on| error.hint(way_on)))?;
-    let report = report::Report { source: src, destination: dst, summary };
+    let mut selection = copy::Selection::default();
+    args.selection.apply(&mut selection, &ctx.env.directory)?;
+    args.existing.apply(&mut selection, &ctx.env.directory)?;
+    selection.check(&plan)?;
+    options.selection = Arc::new(selection);
+    if args.existing.is_dry_run() {
+        return preview::run(ctx, &client, &plan, &options, &cancel).await;
+    }
+    let carried_out = carry_out::carry_out(ctx, &client, plan, &options, &args, &cancel).await;
+    if let Some(report) = &options.selection.report {
+        report.finish()?;
+    }
+    let (summary, deleted, way_on) = carried_out?;
+    let report = report::Report { source: src, destination: dst, summary, deleted };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
     } else if report.summary.failed == 0 {
-        for line in ok_lines(&request, &report, args.drop_last_dir) {
+        for line in lines::ok_lines(&request, &report, args.drop_last_dir) {
             ctx.ui.ok(&line)?;
         }
     }
@@ -102,30 +123,4 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
         ctx.ui.note(&way_on);
     }
     report.into_result(ctx)
-}
-
-/// The original's two lines: local paths are absolute, OBS paths as given.
-fn ok_lines(request: &Request, report: &report::Report, drop_last_dir: bool) -> [String; 2] {
-    let source = |shown: &str| match drop_last_dir {
-        true => shown.trim_end_matches('/').to_owned(),
-        false => shown.to_owned(),
-    };
-    match request {
-        Request::Upload { source: path, .. } => {
-            [format!("local src path: [{}]", source(&absolute(path))), format!("obs dst path: [{}]", report.destination)]
-        }
-        Request::Download { destination, .. } => {
-            [format!("obs src path: [{}]", source(&report.source)), format!("local dst path: [{}]", absolute(destination))]
-        }
-        Request::Copy { .. } => {
-            [format!("obs src path: [{}]", source(&report.source)), format!("obs dst path: [{}]", report.destination)]
-        }
-    }
-}
-
-fn absolute(path: &std::path::Path) -> String {
-    let slash = if path.as_os_str().as_encoded_bytes().ends_with(b"/") { "/" } else { "" };
-    let clean: std::path::PathBuf = path.components().collect();
-    let clean = clean.display().to_string();
-    if clean.ends_with('/') { clean } else { format!("{clean}{slash}") }
 }

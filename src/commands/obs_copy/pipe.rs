@@ -40,7 +40,7 @@ pub(super) async fn run(ctx: &Ctx, args: &ObsCopyArgs, src: String, dst: String)
     };
     drop(progress);
     let summary = copied.map_err(broken_pipe)?;
-    let report = Report { source: src, destination: dst, summary };
+    let report = Report { source: src, destination: dst, summary, deleted: 0 };
     if is_input {
         if ctx.ui.format() == Format::Table {
             ctx.ui.ok(&format!("local src path: [{}]", report.source))?;

@@ -16,9 +16,10 @@ use crate::copy::digest::Value;
 use crate::copy::error::Error;
 use crate::copy::event::Event;
 use crate::copy::journal::{Finished, Head, Identity, Journal, Journals, Slot, Version, Way, describe, digester};
+use crate::copy::meter::blocking;
 use crate::copy::partial::{Finish, Partial, discard};
 use crate::copy::parts::{Division, Part};
-use crate::copy::run::{Run, blocking};
+use crate::copy::run::Run;
 use crate::obs::ObsUrl;
 use crate::obs::list::Entry;
 

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use crate::copy::error::Error;
 use crate::copy::journal::{Head, Journals, Version};
+use crate::copy::meter::blocking;
 use crate::copy::partial;
-use crate::copy::run::blocking;
 use crate::obs::{Client, ObsUrl};
 
 /// A transfer that has begun and not ended.
