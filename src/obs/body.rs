@@ -137,7 +137,7 @@ impl HttpBody for StreamBody {
 #[derive(Debug)]
 pub struct Body {
     incoming: Incoming,
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     wire: Wire,
     operation: &'static str,
     target: String,
@@ -148,7 +148,7 @@ pub struct Body {
 impl Body {
     pub(crate) fn new(
         incoming: Incoming,
-        link: Link,
+        link: Box<Link>,
         wire: Wire,
         target: String,
         operation: &'static str,

@@ -44,7 +44,8 @@ struct Shared {
     scheme: &'static str,
     user_agent: HeaderValue,
     stall: Duration,
-    idle: Mutex<HashMap<String, Vec<Link>>>,
+    // Boxed: a connection is large, and changes hands often.
+    idle: Mutex<HashMap<String, Vec<Box<Link>>>>,
 }
 
 /// The head of an answer, and its body to come.
@@ -53,7 +54,7 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) incoming: Incoming,
-    pub(crate) link: Link,
+    pub(crate) link: Box<Link>,
 }
 
 /// A connection that one task has for itself.
@@ -88,7 +89,7 @@ impl Wire {
     pub(crate) async fn send(&self, host: &str, mut request: Request<StreamBody>) -> Result<Answer, Error> {
         let mut link = match self.idle(host).await {
             Some(link) => link,
-            None => self.connect(host).await?,
+            None => Box::pin(self.connect(host)).await?,
         };
         self.complete(host, &link, &mut request)?;
         trace_request(host, &request);
@@ -100,7 +101,7 @@ impl Wire {
     }
 
     /// Keeps a connection whose last answer has been read to its end.
-    pub(crate) fn give_back(&self, mut link: Link) {
+    pub(crate) fn give_back(&self, mut link: Box<Link>) {
         if link.ended {
             return;
         }
@@ -115,7 +116,7 @@ impl Wire {
     }
 
     /// The connection that was used last and still stands.
-    async fn idle(&self, host: &str) -> Option<Link> {
+    async fn idle(&self, host: &str) -> Option<Box<Link>> {
         loop {
             let mut link = {
                 let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +136,7 @@ impl Wire {
         }
     }
 
-    async fn connect(&self, host: &str) -> Result<Link, Error> {
+    async fn connect(&self, host: &str) -> Result<Box<Link>, Error> {
         let target: Uri = format!("{}://{host}/", self.shared.scheme)
             .parse()
             .map_err(|_| Error::Invalid(format!("[{host}] cannot be connected to")))?;
@@ -146,7 +147,7 @@ impl Wire {
         let handshake = http1::Builder::new().max_buf_size(BUFFER).handshake(watched).await;
         let (sender, connection) = handshake.map_err(|error| interrupted(host, &error))?;
         let stall = self.shared.stall;
-        let mut link = Link {
+        let mut link = Box::new(Link {
             sender,
             connection,
             ended: false,
@@ -156,7 +157,7 @@ impl Wire {
             stall,
             watchdog: Box::pin(tokio::time::sleep(stall)),
             freed: Instant::now(),
-        };
+        });
         link.ready().await?;
         Ok(link)
     }

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::copy::budget::PIECE;
+use crate::copy::budget::{MEMORY, PIECE};
 
-/// Buffers kept at most.
-const SPARE: usize = 32;
+/// Buffers kept at most: all that the budget usually allows, because memory that comes and goes is left in pieces.
+const SPARE: usize = (MEMORY / PIECE as u64) as usize;
 
 /// Buffers of [`PIECE`] bytes for a run; clones share it.
 #[derive(Clone, Debug, Default)]
