@@ -345,6 +345,7 @@ impl From<copy::Error> for Error {
             copy::Error::Changed(_) => Self::new(Kind::Conflict, message).hint("run the same command again"),
             copy::Error::Unverifiable { .. } => Self::new(Kind::Unsupported, message).hint("use --verify auto"),
             copy::Error::Exhausted { source, .. } => Self { message, ..(*source).into() },
+            copy::Error::NotDeleted { .. } => Self::new(Kind::Partial, message),
             copy::Error::Cancelled => Self::new(Kind::Interrupted, message),
         }
     }

@@ -103,7 +103,7 @@ class Bench:
                 os.sync()
             store.counted()
             result = measure.measure(command, self.environment(store, site), Path(said), TIME_LIMIT)
-            files, size = weigh(Path(out))
+            files, size = (sum(figures) for figures in zip(weigh(Path(out)), weigh(Path(disk))))
             with open(f"{said}/stdout", "rb") as lines:
                 count = sum(1 for _ in lines)
             outcome = rows.Outcome(store.counted(), files, size, count)

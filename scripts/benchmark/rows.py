@@ -241,7 +241,7 @@ ROWS: List[Row] = [
     Row("update-up", "100,000 unchanged files, up", update_up, untouched, objects=UNCHANGED_FILES, needs="unchanged", rounds=3),
     Row("update-down", "100,000 unchanged files, down", update_down, untouched, objects=UNCHANGED_FILES, needs="unchanged", rounds=3),
     Row("list", "1,000,000 keys listed", listing, lambda outcome: outcome.lines >= LISTED_KEYS, objects=LISTED_KEYS, rounds=3),
-    Row("durable", "4 GiB down, flushed to a disk", durable, lambda outcome: True, bytes=DURABLE, without=["s5cmd"]),
+    Row("durable", "4 GiB down, flushed to a disk", durable, came(1, DURABLE), bytes=DURABLE, without=["s5cmd"]),
     Row("start", "--version", start, lambda outcome: outcome.lines >= 1),
     *(changed(row, "tls", "TLS", Setting(tls=True), ["aws"]) for row in NEAR),
     *(changed(row, "far", "20 ms, 40 MB/s a connection", FAR, ["floor", "aws", "ma-cli-none"]) for row in near("up", "down")),

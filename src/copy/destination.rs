@@ -11,22 +11,15 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use md5::{Digest as _, Md5};
-use rustix::fs::{
-    AtFlags, FileType, FlockOperation, Mode, OFlags, Timespec, Timestamps, flock, fstat, futimens, mkdirat, openat, renameat,
-    statat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
-use time::OffsetDateTime;
 
 use crate::copy::error::Error;
-use crate::copy::key::LONGEST_NAME;
+pub use crate::copy::partial::PARTIAL_SUFFIX;
+use crate::copy::partial::{Finish, HASH, Partial, partial_name, remove_unless_claimed};
 
 /// Handles kept open; more folders than this are opened again when needed.
 const KEPT: usize = 64;
-
-/// Ends the name of a file that is not complete.
-pub const PARTIAL_SUFFIX: &str = ".ma-part";
 
 /// The root of a download.
 #[derive(Debug)]
@@ -96,132 +89,101 @@ impl Destination {
         }
     }
 
+    /// The whole path of a file, the same whatever folder the command is run in.
+    pub fn absolute(&self, relative: &str) -> PathBuf {
+        let root = self.path.canonicalize().or_else(|_| std::path::absolute(&self.path));
+        root.unwrap_or_else(|_| self.path.clone()).join(relative)
+    }
+
     /// Begins a file under a temporary name beside its final one. `version` tells versions of the object apart.
     ///
     /// # Errors
     /// [`Error::Local`], also when another copy is writing the same file.
     pub fn begin(&self, relative: &str, version: &str) -> Result<Partial, Error> {
+        let partial = self.go_on(relative, version)?;
+        let failed = |error: io::Error| Error::local("create", partial.path(), error);
+        if partial.file().metadata().map_err(failed)?.len() > 0 {
+            // Left over from a copy that was killed.
+            partial.file().set_len(0).map_err(failed)?;
+        }
+        Ok(partial)
+    }
+
+    /// As [`Destination::begin`], with the bytes that an earlier copy of this version left.
+    ///
+    /// # Errors
+    /// As [`Destination::begin`].
+    pub fn go_on(&self, relative: &str, version: &str) -> Result<Partial, Error> {
         let (parent, name) = split(relative);
         let folder = self.folder(parent)?;
         let path = self.path.join(relative);
-        let failed = |error: io::Error| Error::local("create", &path, error);
-        // Found out now, not after the transfer.
-        if let Ok(status) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            match FileType::from_raw_mode(status.st_mode) {
-                FileType::Directory => return Err(failed(io::ErrorKind::IsADirectory.into())),
-                FileType::RegularFile | FileType::Symlink => {}
-                // A device that were replaced would be missed.
-                _ => return Err(failed(io::Error::other("what is there is neither a file nor a folder"))),
-            }
-        }
-        let partial_name = partial_name(name, relative, version);
-        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&folder, &partial_name, flags, Mode::from_raw_mode(0o666)).map_err(|error| failed(error.into()))?;
-        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| busy(&path))?;
-        // Between open and lock another copy may have finished and renamed this very file: then it is no longer ours to write.
-        let ours = fstat(&file).map_err(|error| failed(error.into()))?;
-        let named = statat(&folder, &partial_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| busy(&path))?;
-        if (ours.st_dev, ours.st_ino) != (named.st_dev, named.st_ino) {
-            return Err(busy(&path));
-        }
-        let file = File::from(file);
-        if ours.st_size > 0 {
-            // Left over from a copy that was killed.
-            file.set_len(0).map_err(failed)?;
-        }
-        Ok(Partial { file: Some(Arc::new(file)), folder, partial_name, name: name.to_owned(), path })
+        check_free(&folder, name, &path)?;
+        Partial::open(folder, name, version, path)
     }
-}
 
-impl Destination {
     /// Writes a small file at once, under a temporary name first as [`Self::begin`] does, in as few system calls as that takes.
     ///
     /// # Errors
     /// As [`Self::begin`] and [`Partial::finish`].
-    pub fn place(&self, relative: &str, version: &str, bytes: &[u8], modified: Option<OffsetDateTime>) -> Result<(), Error> {
+    pub fn place(&self, relative: &str, version: &str, bytes: &[u8], finish: Finish) -> Result<(), Error> {
         let (parent, name) = split(relative);
         let folder = self.folder(parent)?;
         let path = self.path.join(relative);
-        let partial_name = partial_name(name, relative, version);
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let partial = match openat(&folder, &partial_name, flags, Mode::from_raw_mode(0o666)) {
-            Ok(file) => {
-                let file = Some(Arc::new(File::from(file)));
-                let partial = Partial { file, folder, partial_name, name: name.to_owned(), path };
-                flock(partial.file(), FlockOperation::NonBlockingLockExclusive).map_err(|_| busy(&partial.path))?;
-                partial
-            }
-            Err(_) => self.begin(relative, version)?,
+        check_free(&folder, name, &path)?;
+        let partial = match Partial::create(&folder, name, version, path)? {
+            Some(partial) => partial,
+            None => self.begin(relative, version)?,
         };
         partial.file().write_all_at(bytes, 0).map_err(|error| Error::local("write", partial.path(), error))?;
-        partial.finish(modified)
-    }
-}
-
-fn busy(path: &Path) -> Error {
-    Error::local("create", path, io::Error::other("another copy is writing the same file"))
-}
-
-/// A file that is not complete; removed when dropped before [`Partial::finish`].
-#[derive(Debug)]
-pub struct Partial {
-    file: Option<Arc<File>>,
-    folder: Arc<OwnedFd>,
-    partial_name: String,
-    name: String,
-    path: PathBuf,
-}
-
-impl Partial {
-    /// The open file, for writing at positions.
-    pub fn file(&self) -> Arc<File> {
-        Arc::clone(self.file.as_ref().expect("the file is there until the partial is finished or dropped"))
+        partial.finish(finish)
     }
 
-    /// Where the file will be, for messages.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The file under its final name, if it has that size and an earlier copy left nothing under the temporary name.
+    pub fn finished(&self, relative: &str, version: &str, size: u64) -> Option<File> {
+        let (parent, name) = split(relative);
+        let folder = self.folder(parent).ok()?;
+        let status = |name: &str| statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW);
+        status(&partial_name(name, version)).is_err().then_some(())?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(&folder, name, flags, Mode::empty()).ok()?);
+        file.metadata().is_ok_and(|status| status.is_file() && status.len() == size).then_some(file)
     }
 
-    /// Gives the file its final name and the time of the object, replacing what was there.
-    ///
-    /// # Errors
-    /// [`Error::Local`]; the partial file is removed.
-    pub fn finish(mut self, modified: Option<OffsetDateTime>) -> Result<(), Error> {
-        let failed = |error: Errno| Error::local("create", &self.path, error.into());
-        let file = self.file();
-        if let Some(modified) = modified {
-            let nanoseconds = i64::from(modified.nanosecond());
-            let time = Timespec { tv_sec: modified.unix_timestamp(), tv_nsec: nanoseconds };
-            futimens(&file, &Timestamps { last_access: time, last_modification: time }).map_err(failed)?;
+    /// Removes what copies of other versions left for this file, unless one is under way.
+    pub fn clear(&self, relative: &str, version: &str) {
+        let (parent, name) = split(relative);
+        let Ok(folder) = self.folder(parent) else { return };
+        let ours = partial_name(name, version);
+        // What comes before the hash; where the name had to be cut, others may begin with the same.
+        let Some(stem) = ours.strip_suffix(PARTIAL_SUFFIX).and_then(|stem| stem.get(..stem.len() - HASH)) else { return };
+        if stem.len() != name.len() + 2 {
+            return;
         }
-        renameat(&self.folder, &self.partial_name, &self.folder, &self.name).map_err(failed)?;
-        self.file = None;
-        Ok(())
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        if self.file.is_some() {
-            let _ = unlinkat(&self.folder, &self.partial_name, AtFlags::empty());
+        for other in rustix::fs::Dir::read_from(&folder).into_iter().flatten().flatten() {
+            let Ok(other) = other.file_name().to_str() else { continue };
+            let hash = other.strip_prefix(stem).and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX));
+            let is_hash = hash.is_some_and(|hash| hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            if is_hash && other != ours {
+                remove_unless_claimed(&folder, other);
+            }
         }
     }
+}
+
+/// What is there may be replaced. Found out before the transfer, not after it.
+fn check_free(folder: &OwnedFd, name: &str, path: &Path) -> Result<(), Error> {
+    let Ok(status) = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) else { return Ok(()) };
+    let taken = match FileType::from_raw_mode(status.st_mode) {
+        FileType::RegularFile | FileType::Symlink => return Ok(()),
+        FileType::Directory => io::ErrorKind::IsADirectory.into(),
+        // A device that were replaced would be missed.
+        _ => io::Error::other("what is there is neither a file nor a folder"),
+    };
+    Err(Error::local("create", path, taken))
 }
 
 fn split(relative: &str) -> (&str, &str) {
     relative.rsplit_once('/').unwrap_or(("", relative))
-}
-
-/// `.<name>.<hash>.ma-part`, the name cut where it would be too long.
-fn partial_name(name: &str, relative: &str, version: &str) -> String {
-    let digest = hex::encode(&Md5::digest(format!("{relative}\n{version}"))[..4]);
-    let room = LONGEST_NAME - PARTIAL_SUFFIX.len() - digest.len() - 2;
-    let mut end = name.len().min(room);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!(".{}.{digest}{PARTIAL_SUFFIX}", &name[..end])
 }
 
 #[cfg(test)]
@@ -230,7 +192,8 @@ mod tests {
 
     use std::os::unix::fs::FileExt as _;
 
-    use super::{Destination, partial_name};
+    use super::{Destination, Finish};
+    use crate::copy::partial::{discard, partial_name};
 
     fn names(path: &std::path::Path) -> Vec<String> {
         let mut names: Vec<String> =
@@ -248,7 +211,7 @@ mod tests {
         assert!(!folder.path().join("x/y/a/b").exists());
         assert!(destination.begin("a/b", "v").unwrap_err().to_string().contains("another copy"));
         let modified = time::macros::datetime!(2026-01-15 08:30:00 UTC);
-        partial.finish(Some(modified)).unwrap();
+        partial.finish(Finish { modified: Some(modified), durable: true }).unwrap();
         let path = folder.path().join("x/y/a/b");
         assert_eq!(std::fs::read(&path).unwrap(), b"hello");
         assert_eq!(time::OffsetDateTime::from(path.metadata().unwrap().modified().unwrap()), modified);
@@ -271,19 +234,53 @@ mod tests {
         assert!(destination.begin("taken", "v").is_err());
         let partial = destination.begin("file", "v").unwrap();
         partial.file().write_all_at(b"after", 0).unwrap();
-        partial.finish(None).unwrap();
+        partial.finish(Finish::default()).unwrap();
         assert_eq!(names(outside.path()), ["target"]);
         assert_eq!(std::fs::read_to_string(outside.path().join("target")).unwrap(), "before");
         assert_eq!(std::fs::read_to_string(folder.path().join("file")).unwrap(), "after");
     }
 
     #[test]
-    fn partial_names_fit() {
-        assert!(partial_name("f", "a/f", "v").starts_with(".f."));
-        assert_ne!(partial_name("f", "a/f", "v"), partial_name("f", "a/f", "w"));
-        for name in ["x".repeat(255), "é".repeat(127)] {
-            let partial = partial_name(&name, &name, "v");
-            assert!(partial.len() <= 255 && partial.ends_with(".ma-part"), "{partial}");
+    fn what_is_kept_can_be_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::open(folder.path()).unwrap();
+        let partial = destination.begin("a/f", "v").unwrap();
+        partial.file().write_all_at(b"half", 0).unwrap();
+        assert!(destination.go_on("a/f", "v").is_err(), "it is being written");
+        partial.keep();
+        // The same file, whatever the root.
+        let partial = Destination::open(&folder.path().join("a")).unwrap().go_on("f", "v").unwrap();
+        let mut bytes = [0; 4];
+        partial.file().read_exact_at(&mut bytes, 0).unwrap();
+        assert_eq!(&bytes, b"half");
+        partial.keep();
+        assert_eq!(destination.begin("a/f", "v").unwrap().file().metadata().unwrap().len(), 0);
+        assert_eq!(names(&folder.path().join("a")), [""; 0]);
+    }
+
+    #[test]
+    fn other_versions_are_cleared_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let destination = Destination::open(folder.path()).unwrap();
+        let keep = |name, version| destination.begin(name, version).unwrap().keep();
+        keep("f", "old");
+        keep("f.g", "old");
+        keep("f", "new");
+        let live = destination.begin("f", "live").unwrap();
+        for name in [".f.12345678.other", ".f.1234567x.ma-part", ".f.123456789.ma-part", "f"] {
+            std::fs::write(folder.path().join(name), "mine").unwrap();
         }
+        symlink(folder.path().join("f"), folder.path().join(".f.abcdef01.ma-part")).unwrap();
+        let before = names(folder.path());
+        destination.clear("f", "new");
+        let mut expected = before;
+        expected.retain(|name| *name != partial_name("f", "old"));
+        assert_eq!(names(folder.path()), expected);
+        discard(&folder.path().join("f"), "live").unwrap();
+        assert_eq!(names(folder.path()), expected, "one that is written stays");
+        drop(live);
+        discard(&folder.path().join("f"), "new").unwrap();
+        discard(&folder.path().join("gone/f"), "new").unwrap();
+        assert_eq!(names(folder.path()).len(), expected.len() - 2);
     }
 }

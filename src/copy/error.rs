@@ -69,6 +69,14 @@ pub enum Error {
         /// Time since the first attempt began.
         elapsed: Duration,
     },
+    /// The store kept what was to be deleted.
+    #[error("[{name}] was not deleted: {reason}")]
+    NotDeleted {
+        /// The key.
+        name: String,
+        /// The store's code and words.
+        reason: String,
+    },
     /// Stopped on request.
     #[error("the copy was interrupted")]
     Cancelled,
@@ -98,6 +106,19 @@ impl Error {
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Cancelled | Self::NoRoom { .. })
             || self.store().is_some_and(|error| error.is_unauthenticated() || error.is_no_such_bucket() || error.is_elsewhere())
+    }
+
+    /// What was transferred of the file is still good: the same copy, run again, can go on with it.
+    pub fn may_go_on(&self) -> bool {
+        match self {
+            Self::Cancelled | Self::Local { .. } => true,
+            Self::Exhausted { source, .. } => source.may_go_on(),
+            Self::Store(error) => match error.status() {
+                Some(status) => status >= 500 || matches!(status, 401 | 403 | 408 | 429) || error.is_expired(),
+                None => true,
+            },
+            _ => false,
+        }
     }
 
     /// Ends the run if it happens to every file from the beginning: not allowed, here or there, or no connection.

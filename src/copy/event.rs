@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::copy::digest::Check;
+
 /// One step of a copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -20,6 +22,8 @@ pub enum Event {
         name: String,
         /// Its size in bytes.
         bytes: u64,
+        /// How it was made sure that it did.
+        check: Check,
     },
     /// Files need not be copied.
     Skipped {
@@ -35,6 +39,15 @@ pub enum Event {
         /// Why.
         message: String,
     },
+    /// A large file was not finished, and the next run of the same copy need not move all of it again.
+    Kept {
+        /// Bytes that need not be moved again.
+        bytes: u64,
+        /// Bytes of the whole file.
+        size: u64,
+    },
+    /// Something the user should know that stops nothing.
+    Notice(String),
 }
 
 /// Takes events; called from many tasks at once, so it must be quick.

@@ -55,19 +55,29 @@ impl Conflicts {
     /// # Errors
     /// Which file is in the way.
     pub fn check(&mut self, place: &Place) -> Result<(), String> {
-        let (Place::File(path) | Place::Folder(path)) = place;
+        let (path, is_folder) = match place {
+            Place::File(path) => (path, false),
+            Place::Folder(path) => (path, true),
+        };
+        match self.blocking(path, is_folder) {
+            None => Ok(()),
+            Some(length) => Err(format!("[{}] is a file, so nothing can be below it", &path[..length])),
+        }
+    }
+
+    /// The length of the earlier file that the path begins with and would need as a folder.
+    pub fn blocking(&mut self, path: &str, is_folder: bool) -> Option<usize> {
         while self.files.last().is_some_and(|file| !path.starts_with(file.as_str())) {
             self.files.pop();
         }
-        let is_folder = matches!(place, Place::Folder(_));
         let below = |file: &&String| path.as_bytes().get(file.len()).map_or(is_folder && path == *file, |next| *next == b'/');
         if let Some(file) = self.files.iter().find(below) {
-            return Err(format!("[{file}] is a file, so nothing can be below it"));
+            return Some(file.len());
         }
         if !is_folder {
-            self.files.push(path.clone());
+            self.files.push(path.to_owned());
         }
-        Ok(())
+        None
     }
 }
 

@@ -10,20 +10,29 @@ pub mod digest;
 pub mod download;
 pub mod error;
 pub mod event;
+pub mod journal;
 pub mod key;
+mod meter;
+pub mod mirror;
 pub mod options;
 pub mod pace;
+pub mod partial;
 pub mod parts;
 pub mod pipe;
 pub mod plan;
 pub mod preflight;
+pub mod preview;
 pub mod rate;
 mod remote;
 mod remote_parts;
+pub mod report;
 mod resolve;
 mod run;
 pub mod scan;
+pub mod select;
 pub mod summary;
+mod tally;
+pub mod update;
 pub mod upload;
 
 use std::sync::Arc;
@@ -35,6 +44,8 @@ pub use error::Error;
 pub use event::{Event, EventSink, Silent};
 pub use options::Options;
 pub use plan::Plan;
+pub use preview::preview;
+pub use select::Selection;
 pub use summary::{Failure, Summary};
 
 use crate::obs;
@@ -51,5 +62,6 @@ pub async fn copy(
     events: Arc<dyn EventSink>,
     cancel: &CancellationToken,
 ) -> Result<Summary, Error> {
-    run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan).await
+    // Boxed: the states of a run are large and nested deep.
+    Box::pin(run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan)).await
 }

@@ -2,9 +2,11 @@
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::copy::budget;
 use crate::copy::digest::Verify;
+use crate::copy::select::Selection;
 
 /// How a copy is carried out.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub struct Options {
     pub durable: bool,
     /// The first file that fails ends the run.
     pub fail_fast: bool,
+    /// What is copied, and what is left.
+    pub selection: Arc<Selection>,
 }
 
 impl Default for Options {
@@ -41,6 +45,7 @@ impl Default for Options {
             journal: None,
             durable: false,
             fail_fast: false,
+            selection: Arc::default(),
         }
     }
 }

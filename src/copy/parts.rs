@@ -48,6 +48,16 @@ impl Division {
         self.size > self.part_size
     }
 
+    /// Bytes of the whole.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Bytes of every part but the last.
+    pub fn part_size(&self) -> u64 {
+        self.part_size
+    }
+
     /// Number of parts; an empty file has one.
     pub fn count(&self) -> u64 {
         self.size.div_ceil(self.part_size).max(1)

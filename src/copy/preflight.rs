@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
 use rustix::process::geteuid;
 
-use crate::copy::destination::PARTIAL_SUFFIX;
 use crate::copy::error::Error;
+use crate::copy::partial::PARTIAL_SUFFIX;
 use crate::copy::scan::Item;
 
 /// Looks at the folder that a download goes to; nothing is made.
@@ -62,7 +62,7 @@ impl Room {
         let mut room = room.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(room) = &mut *room else { return Ok(()) };
         found.iter().try_for_each(|item| match item {
-            Item::Object { name, entry } => room.claim(name, entry.size),
+            Item::Object { name, entry, .. } => room.claim(name, entry.size),
             _ => Ok(()),
         })
     }

@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::mpsc::{Sender, channel};
+use tokio::sync::mpsc::channel;
 
 use crate::copy::digest::{Check, Verify};
 use crate::copy::error::Error;
 use crate::copy::event::Event;
+use crate::copy::meter::Meter;
 use crate::copy::parts::Division;
 use crate::copy::remote_parts::in_parts;
-use crate::copy::run::{Done, Meter, Run, refuse};
-use crate::copy::scan::{Item, Outbox, WAITING};
+use crate::copy::run::{Done, Run, refuse};
+use crate::copy::scan::{self, Context, Item, WAITING};
 use crate::copy::summary::Summary;
 use crate::obs::body::Payload;
 use crate::obs::bytes::{PutOptions, Tags};
 use crate::obs::copying::{CopySource, LARGEST_COPY};
 use crate::obs::list::Entry;
-use crate::obs::{self, Client, ObsUrl};
+use crate::obs::{self, ObsUrl};
 
 /// An object of this size that the store cannot copy within the time limit of a request is copied in parts instead.
 const SLOW: u64 = 64 * 1024 * 1024;
@@ -38,11 +39,11 @@ impl Run {
     /// Copies what is below a prefix to below another.
     pub(super) async fn copy_folder(self: &Arc<Self>, source: ObsUrl, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let (client, listed) = (self.client.clone(), source.clone());
-        let scan = tokio::spawn(async move { list(&client, &listed, sender).await });
+        let context = Context::new(&self.client, &self.options);
+        let scan = tokio::spawn(scan::copies(context, source.clone(), destination.clone(), sender));
         let summary = self
             .pump(receiver, |run, item| match item {
-                Item::Object { name, entry } => {
+                Item::Object { name, entry, .. } => {
                     let (bucket, target) = (source.bucket.clone(), destination.join(&name));
                     if target.bucket == bucket && target.key.starts_with(&source.key) {
                         let error = Error::unplaceable(&name, "its copy would be part of the source");
@@ -56,38 +57,8 @@ impl Run {
                 other => refuse(other),
             })
             .await;
-        if summary.is_err() {
-            // It may wait for an answer that never comes.
-            scan.abort();
-        }
-        let listed = scan.await.unwrap_or_else(|error| Err(Error::local("list", "", std::io::Error::other(error))));
-        match (summary, listed) {
-            (Err(error), _) | (Ok(_), Err(error)) => Err(error),
-            (Ok(summary), Ok(())) => Ok(summary),
-        }
+        scan::finished(scan, summary).await
     }
-}
-
-/// Lists a prefix; every key has a place in a store. Ends early when nobody listens any more.
-async fn list(client: &Client, source: &ObsUrl, items: Sender<Vec<Item>>) -> Result<(), Error> {
-    let mut items = Outbox::new(items);
-    let mut listing = client.list(source, true);
-    let mut found = false;
-    while let Some(page) = listing.next_page().await? {
-        for entry in page.entries {
-            let Some(name) = entry.key.strip_prefix(&source.key) else { continue };
-            found = true;
-            // The folder's own marker comes along only under another name.
-            let is_full = !name.is_empty() && items.push(Item::Object { name: name.to_owned(), entry });
-            if is_full && items.flush().await.is_err() {
-                return Ok(());
-            }
-        }
-    }
-    if items.flush().await.is_err() {
-        return Ok(());
-    }
-    if found || source.key.is_empty() { Ok(()) } else { Err(Error::NoSource(source.to_string())) }
 }
 
 /// Copies an object as it was listed.

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use time::OffsetDateTime;
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -18,11 +18,15 @@ use crate::copy::digest::Check;
 use crate::copy::download::small::Writes;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
+use crate::copy::partial::Finish;
 use crate::copy::plan::Plan;
 use crate::copy::preflight::{self, Room};
 use crate::copy::rate::Rate;
+use crate::copy::report::{Line, Status};
 use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
+use crate::copy::tally::Tally;
+use crate::copy::update::Verdict;
 use crate::copy::upload::small::Loads;
 use crate::copy::{Options, download, key, upload};
 use crate::obs::list::Entry;
@@ -38,7 +42,7 @@ pub(super) struct Run {
     pub(super) client: Client,
     pub(super) options: Options,
     pub(super) budget: Budget,
-    pub(super) rate: Option<Rate>,
+    pub(super) rate: Option<Arc<Rate>>,
     pub(super) loads: Loads,
     pub(super) writes: Writes,
     pub(super) reading: upload::Reading,
@@ -70,7 +74,7 @@ pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
         let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
-        let rate = options.limit_rate.map(|limit| Rate::new(limit.get()));
+        let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
@@ -92,6 +96,11 @@ impl Run {
         Ok(summary)
     }
 
+    /// How a download that is complete gets its name.
+    pub(super) fn finish(&self, modified: Option<OffsetDateTime>) -> Finish {
+        Finish { modified, durable: self.options.durable }
+    }
+
     /// Waits until so many bytes may be moved.
     pub(super) async fn take_rate(&self, bytes: usize) {
         if let Some(rate) = &self.rate {
@@ -107,9 +116,14 @@ impl Run {
 
     async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let status = std::fs::metadata(&source).map_err(|error| Error::local("read", &source, error))?;
+        let name = source.display().to_string();
+        let context = scan::Context::new(&self.client, &self.options);
+        let looking = scan::upload::one(&context, &source, &status, &destination);
+        if let Verdict::Leave(reason) = self.unless_stopped(looking).await?? {
+            return Ok(self.skip_one(&name, status.len(), reason));
+        }
         self.found(status.len());
         self.events.event(Event::ScanDone);
-        let name = source.display().to_string();
         let done = upload::file(self, &source, &destination, status.len()).await?;
         Ok(self.summarise_one(name, done))
     }
@@ -120,23 +134,28 @@ impl Run {
         let info = self.unless_stopped(self.client.head(&source)).await?.map_err(|error| {
             if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
         })?;
-        self.found(info.size);
-        self.events.event(Event::ScanDone);
         let folder = destination.parent().unwrap_or(Path::new("/"));
-        preflight::check_writable(folder)?;
-        Room::of(folder).claim(name, info.size)?;
-        let target = Arc::new(Destination::open(folder)?);
         let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
+        let context = scan::Context::new(&self.client, &self.options);
+        if let Verdict::Leave(reason) = scan::listing::one(&context, folder, name, &entry)? {
+            return Ok(self.skip_one(name, entry.size, reason));
+        }
+        preflight::check_writable(folder)?;
+        Room::of(folder).claim(name, entry.size)?;
+        self.found(entry.size);
+        self.events.event(Event::ScanDone);
+        let target = Arc::new(Destination::open(folder)?);
         let done = download::object(self, &target, name, &source.bucket, &entry).await?;
         Ok(self.summarise_one(name.to_owned(), done))
     }
 
     async fn upload_folder(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let scan = tokio::task::spawn_blocking(move || scan::walk(&source, sender));
+        let scan =
+            tokio::spawn(scan::upload(scan::Context::new(&self.client, &self.options), source, destination.clone(), sender));
         let summary = self
             .pump(receiver, |run, item| match item {
-                Item::LocalFile { name, path, size } => {
+                Item::LocalFile { name, path, size, .. } => {
                     let url = destination.join(&name);
                     Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
                 }
@@ -147,17 +166,16 @@ impl Run {
                 other => refuse(other),
             })
             .await;
-        scan.await.map_err(|error| Error::local("walk", "", std::io::Error::other(error)))??;
-        summary
+        scan::finished(scan, summary).await
     }
 
     async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
         let bucket = source.bucket.clone();
-        let client = self.client.clone();
+        let context = scan::Context::new(&self.client, &self.options);
         preflight::check_writable(destination)?;
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
-        let scan = tokio::spawn(async move { scan::list(&client, &source, sender).await });
+        let scan = tokio::spawn(scan::download(context, source, destination.to_owned(), sender));
         // Opened by the first item: a source that does not exist leaves no folder behind.
         let target: Arc<std::sync::OnceLock<Arc<Destination>>> = Arc::default();
         let path = Arc::new(destination.to_owned());
@@ -169,7 +187,7 @@ impl Run {
                     None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
                 };
                 match item {
-                    Item::Object { name, entry } => Box::pin(async move {
+                    Item::Object { name, entry, .. } => Box::pin(async move {
                         let done = match open() {
                             Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
                             Err(error) => Err(error),
@@ -184,18 +202,7 @@ impl Run {
                 }
             })
             .await;
-        if summary.is_err() {
-            // It may wait for an answer that never comes.
-            scan.abort();
-        }
-        let listed = match scan.await {
-            Ok(listed) => listed,
-            Err(error) => Err(Error::local("list", "", std::io::Error::other(error))),
-        };
-        let summary = match (summary, listed) {
-            (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
-            (Ok(summary), Ok(())) => summary,
-        };
+        let summary = scan::finished(scan, summary).await?;
         // An empty bucket is an empty folder.
         if target.get().is_none() {
             Destination::open(destination)?;
@@ -220,6 +227,11 @@ impl Run {
             while tasks.len() < most
                 && let Some(item) = waiting.pop_front()
             {
+                if let Item::Skipped { files, bytes } = item {
+                    tally.summary.skip(files, bytes);
+                    self.events.event(Event::Skipped { files, bytes });
+                    continue;
+                }
                 self.announce(&item);
                 tasks.spawn(begin(Arc::clone(self), item));
             }
@@ -282,7 +294,7 @@ impl Run {
         match *done {
             Done::File { bytes, check } => {
                 summary.add(bytes, check);
-                self.events.event(Event::Finished { name, bytes });
+                self.events.event(Event::Finished { name, bytes, check });
             }
             Done::Folder => summary.folders += 1,
         }
@@ -291,6 +303,16 @@ impl Run {
     pub(super) fn summarise_one(&self, name: String, done: Done) -> Summary {
         let mut summary = Summary::default();
         self.count(&mut summary, name, &done);
+        summary
+    }
+
+    fn skip_one(&self, name: &str, bytes: u64, reason: &'static str) -> Summary {
+        if let Some(report) = &self.options.selection.report {
+            report.record(&Line { bytes: Some(bytes), reason: Some(reason), ..Line::new(name, Status::Skipped) });
+        }
+        let mut summary = Summary::default();
+        summary.skip(1, bytes);
+        self.events.event(Event::Skipped { files: 1, bytes });
         summary
     }
 
@@ -307,32 +329,6 @@ impl Run {
     }
 }
 
-#[derive(Default)]
-struct Tally {
-    summary: Summary,
-    // Files in a row that failed as all others probably will.
-    hopeless: u64,
-}
-
-impl Tally {
-    fn nothing_worked(&self) -> bool {
-        self.summary.files + self.summary.folders == 0
-    }
-
-    /// What stopped every single file stopped the run.
-    fn into_result(mut self) -> Result<Summary, Error> {
-        let all = self.nothing_worked() && self.hopeless == self.summary.failed;
-        match self.summary.failures.pop() {
-            Some(failure) if all => Err(failure.error),
-            Some(failure) => {
-                self.summary.failures.push(failure);
-                Ok(self.summary)
-            }
-            None => Ok(self.summary),
-        }
-    }
-}
-
 pub(super) fn refuse(item: Item) -> Task {
     let outcome = match item {
         Item::Refused { name, error } => (name, Err(error)),
@@ -343,51 +339,4 @@ pub(super) fn refuse(item: Item) -> Task {
         }
     };
     Box::pin(std::future::ready(outcome))
-}
-
-/// Counts the bytes that an attempt moved, and takes them back unless they are kept.
-#[derive(Debug)]
-pub(super) struct Meter {
-    budget: Budget,
-    events: Arc<dyn EventSink>,
-    moved: AtomicI64,
-}
-
-impl Meter {
-    pub(super) fn new(run: &Run) -> Arc<Self> {
-        Arc::new(Self { budget: run.budget.clone(), events: Arc::clone(&run.events), moved: AtomicI64::new(0) })
-    }
-
-    pub(super) fn add(&self, bytes: usize) {
-        self.budget.moved(bytes as u64);
-        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
-        self.moved.fetch_add(bytes, Ordering::Relaxed);
-        self.events.event(Event::Moved(bytes));
-    }
-
-    /// The attempt succeeded: its bytes count.
-    pub(super) fn keep(&self) {
-        self.moved.store(0, Ordering::Relaxed);
-    }
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        let moved = self.moved.load(Ordering::Relaxed);
-        if moved != 0 {
-            self.events.event(Event::Moved(-moved));
-        }
-    }
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T, F>(work: F) -> Result<T, Error>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Error> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => Err(Error::local("work on", "", std::io::Error::other(error))),
-    }
 }

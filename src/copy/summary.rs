@@ -17,6 +17,10 @@ pub struct Summary {
     pub folders: u64,
     /// Bytes that arrived.
     pub bytes: u64,
+    /// Files that need not be copied.
+    pub skipped: u64,
+    /// Their bytes.
+    pub skipped_bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
     /// How many files each check confirmed.
@@ -61,6 +65,12 @@ impl Summary {
             Check::None => &mut self.checks.none,
         };
         *counter += 1;
+    }
+
+    /// Counts files that need not be copied.
+    pub fn skip(&mut self, files: u64, bytes: u64) {
+        self.skipped += files;
+        self.skipped_bytes += bytes;
     }
 
     /// Counts a failure and keeps it while there is room.

@@ -132,6 +132,11 @@ impl Client {
         self.inner.throttled.load(Ordering::Relaxed)
     }
 
+    /// `scheme://host[:port]` of the store.
+    pub fn endpoint(&self) -> String {
+        self.inner.address.base()
+    }
+
     /// The credential to sign with now.
     pub(crate) async fn credential(&self) -> Result<Arc<Credential>, Error> {
         Ok(self.inner.credentials.credential().await?)

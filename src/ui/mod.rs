@@ -100,6 +100,11 @@ impl Ui {
         }
     }
 
+    /// Whether only a part of the document was asked for, with `--query`.
+    pub fn has_query(&self) -> bool {
+        self.options.query.is_some()
+    }
+
     /// Whether a progress line may be drawn on standard error.
     pub fn shows_progress(&self) -> bool {
         self.terminals.stderr && !self.options.no_progress

@@ -57,3 +57,23 @@ async fn attempts_that_fail_begin_again_with_their_own_bytes() {
         std::fs::remove_dir_all(&copied).unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_holds_for_all_that_is_sent() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    let sizes = [("one", 200_000), ("held", 700_000), ("streamed", 1_500_000), ("parts", 5_600_000)];
+    for (number, (name, size)) in (0..).zip(sizes) {
+        make_tree(&source, &[(name, Some(noise(size, number)))]);
+    }
+    let limit = std::num::NonZeroU64::new(4_000_000);
+    let begun = std::time::Instant::now();
+    let options = copy::Options { limit_rate: limit, ..small_parts() };
+    let up = upload(&client(&store.endpoint), &source, "limited/", &options).await.unwrap();
+    assert_eq!((up.failed, up.checks.md5), (0, 4), "{:?}", up.failures);
+    assert!(begun.elapsed().as_secs_f64() > 1.8, "8 MB at 4 MB a second took {:?}", begun.elapsed());
+    let copied = folder.path().join("copied");
+    download(&client(&store.endpoint), "limited/", &copied, &small_parts()).await.unwrap();
+    assert_same(&source, &copied);
+}

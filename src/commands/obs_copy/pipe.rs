@@ -12,17 +12,17 @@ use crate::obs::ObsUrl;
 use crate::ui::Format;
 
 /// Whether a side is `-`.
-pub(super) fn is_pipe(args: &ObsCopyArgs) -> bool {
-    args.src == pipe::NAME || args.dst == pipe::NAME
+pub(super) fn is_pipe(src: &str, dst: &str) -> bool {
+    src == pipe::NAME || dst == pipe::NAME
 }
 
 /// Copies from standard input, or to standard output, which then carries the bytes and nothing else.
 ///
 /// # Errors
 /// As those of a copy; [`Kind::BrokenPipe`] when the reader went away.
-pub(super) async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
-    let is_input = args.src == pipe::NAME;
-    let other = if is_input { &args.dst } else { &args.src };
+pub(super) async fn run(ctx: &Ctx, args: &ObsCopyArgs, src: String, dst: String) -> Result<(), Error> {
+    let is_input = src == pipe::NAME;
+    let other = if is_input { &dst } else { &src };
     if !ObsUrl::looks_like(other) {
         return Err(Error::new(Kind::Usage, "with - on one side, the other must be an obs:// path"));
     }
@@ -40,11 +40,11 @@ pub(super) async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     };
     drop(progress);
     let summary = copied.map_err(broken_pipe)?;
-    let report = Report { source: args.src.clone(), destination: args.dst.clone(), summary };
+    let report = Report { source: src, destination: dst, summary, deleted: 0 };
     if is_input {
         if ctx.ui.format() == Format::Table {
-            ctx.ui.ok(&format!("local src path: [{}]", args.src))?;
-            ctx.ui.ok(&format!("obs dst path: [{}]", args.dst))?;
+            ctx.ui.ok(&format!("local src path: [{}]", report.source))?;
+            ctx.ui.ok(&format!("obs dst path: [{}]", report.destination))?;
         } else {
             ctx.ui.emit(&report)?;
         }

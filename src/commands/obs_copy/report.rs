@@ -12,17 +12,20 @@ pub(super) struct Report {
     pub(super) source: String,
     pub(super) destination: String,
     pub(super) summary: Summary,
+    pub(super) deleted: u64,
 }
 
 impl Report {
     /// The line at the end.
     pub(super) fn sentence(&self) -> String {
-        let Summary { files, bytes, elapsed, checks, failed, .. } = &self.summary;
+        let Summary { files, bytes, elapsed, checks, failed, skipped, .. } = &self.summary;
         let seconds = elapsed.as_secs_f64();
         let rate = text::bytes((*bytes as f64 / seconds.max(0.001)) as u64);
         let checked = if *files == 0 { String::new() } else { format!("; checked by {}", checks.describe()) };
+        let skipped = if *skipped == 0 { String::new() } else { format!("; {skipped} skipped") };
+        let deleted = if self.deleted == 0 { String::new() } else { format!("; {} deleted", self.deleted) };
         let failed = if *failed == 0 { String::new() } else { format!("; {failed} failed") };
-        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{failed}", text::bytes(*bytes))
+        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{skipped}{deleted}{failed}", text::bytes(*bytes))
     }
 
     /// Lists what failed; an error if anything did.
@@ -49,7 +52,7 @@ impl Present for Report {
     }
 
     fn document(&self) -> Value {
-        let Summary { files, folders, bytes, elapsed, checks, failed, failures } = &self.summary;
+        let Summary { files, folders, bytes, elapsed, checks, failed, failures, skipped, skipped_bytes } = &self.summary;
         let failures: Vec<Value> =
             failures.iter().map(|failure| json!({"name": failure.name, "error": failure.error.to_string()})).collect();
         json!({
@@ -60,6 +63,9 @@ impl Present for Report {
             "bytes": bytes,
             "seconds": (elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
             "checked": {"md5": checks.md5, "crc": checks.crc, "size": checks.size, "none": checks.none},
+            "skipped": skipped,
+            "skipped_bytes": skipped_bytes,
+            "deleted": self.deleted,
             "failed": failed,
             "failures": failures,
         })

@@ -1,6 +1,7 @@
 //! One object down: into a partial file, checked, then renamed. Large ones in ranges that are fetched at the same time.
 
 mod ranges;
+mod resume;
 pub(super) mod small;
 mod write;
 
@@ -29,7 +30,7 @@ pub(super) async fn object(
     let url = ObsUrl::new(bucket, entry.key.clone());
     let division = Division::new(entry.size, run.options.part_size);
     let check = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
-        in_parts(run, destination, name, &url, entry, division).await?
+        Box::pin(in_parts(run, destination, name, &url, entry, division)).await?
     } else {
         let fetching = async {
             match entry.size <= PIECE as u64 {
@@ -73,6 +74,6 @@ async fn in_one_piece(
         })
         .await?;
     drop(permit);
-    finish(partial, entry.modified.or(modified)).await?;
+    finish(partial, run.finish(entry.modified.or(modified))).await?;
     Ok(check)
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
-
 use crate::copy::desk::Desk;
 use crate::copy::destination::Destination;
 use crate::copy::digest::{Check, Digester, Verify};
 use crate::copy::download::write::same_size;
 use crate::copy::error::Error;
-use crate::copy::run::{Meter, Run};
+use crate::copy::meter::Meter;
+use crate::copy::partial::Finish;
+use crate::copy::run::Run;
 use crate::obs::ObsUrl;
 use crate::obs::bytes::{GetOptions, Tags};
 use crate::obs::list::Entry;
@@ -30,7 +30,7 @@ pub(in crate::copy) struct Write {
     target: String,
     tags: Tags,
     verify: Verify,
-    modified: Option<OffsetDateTime>,
+    finish: Finish,
 }
 
 /// The desk of a run.
@@ -69,7 +69,7 @@ pub(super) async fn through_memory(
                 target: url.to_string(),
                 tags: got.tags,
                 verify,
-                modified: entry.modified.or(got.modified),
+                finish: run.finish(entry.modified.or(got.modified)),
             };
             let lost = || Error::local("write", name, std::io::Error::other("the batch it was in was given up"));
             let check = run.writes.submit(job).await.unwrap_or_else(|| Err(lost()))?;
@@ -85,6 +85,6 @@ fn write(job: &Write) -> Result<Check, Error> {
     let mut digester = Digester::for_download(job.verify, &job.tags, true);
     digester.update(&job.bytes);
     let check = digester.finish().compare(job.verify, "get", &job.target, &job.tags)?;
-    job.destination.place(&job.name, &job.version, &job.bytes, job.modified)?;
+    job.destination.place(&job.name, &job.version, &job.bytes, job.finish)?;
     Ok(check)
 }

@@ -4,13 +4,14 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use time::OffsetDateTime;
 
 use crate::copy::budget::PIECE;
-use crate::copy::destination::{Destination, Partial};
+use crate::copy::destination::Destination;
 use crate::copy::digest::{Digester, Value};
 use crate::copy::error::Error;
-use crate::copy::run::{Meter, Run, blocking};
+use crate::copy::meter::{Meter, blocking};
+use crate::copy::partial::{Finish, Partial};
+use crate::copy::run::Run;
 use crate::obs::ObsUrl;
 use crate::obs::bytes::Got;
 use crate::obs::list::Entry;
@@ -24,8 +25,8 @@ pub(super) async fn begin(destination: &Arc<Destination>, name: &str, etag: &str
     blocking(move || destination.begin(&name, &etag)).await
 }
 
-pub(super) async fn finish(partial: Partial, modified: Option<OffsetDateTime>) -> Result<(), Error> {
-    blocking(move || partial.finish(modified)).await
+pub(super) async fn finish(partial: Partial, how: Finish) -> Result<(), Error> {
+    blocking(move || partial.finish(how)).await
 }
 
 /// Writes a body at a position as it arrives and digests it on the way.

@@ -3,6 +3,7 @@
 mod parts;
 mod pool;
 mod reading;
+mod resume;
 pub(super) mod small;
 mod source;
 mod stream;
@@ -18,8 +19,9 @@ use bytes::Bytes;
 use crate::copy::budget::{PIECE, Permit, STREAM};
 use crate::copy::digest::{Check, Digester, Value};
 use crate::copy::error::Error;
+use crate::copy::meter::{Meter, blocking};
 use crate::copy::parts::{Division, Part};
-use crate::copy::run::{Done, Meter, Run, blocking};
+use crate::copy::run::{Done, Run};
 use crate::copy::upload::parts::in_parts;
 pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
@@ -69,7 +71,7 @@ async fn larger(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, permit: 
     let sent = async {
         let (pieces, value) = ahead(run, &source).await?;
         let destined = if pieces.is_empty() { Destined::Object(value) } else { Destined::Held(value, &pieces) };
-        stream(run, &source, url, part, destined).await.map(|(_, check)| check)
+        stream(run, &source, url, part, destined).await.map(|(_, _, check)| check)
     };
     run.unless_stopped(sent).await?
 }

@@ -16,7 +16,8 @@ pub(super) struct Source {
     file: File,
     pub(super) path: PathBuf,
     pub(super) size: u64,
-    modified: (i64, i64),
+    /// Modification time when it was opened: seconds since 1970 and nanoseconds.
+    pub(super) modified: (i64, i64),
 }
 
 impl Source {

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use crate::copy::budget::PIECE;
 use crate::copy::digest::{Check, Digester, Value};
 use crate::copy::error::Error;
+use crate::copy::meter::Meter;
 use crate::copy::parts::Part;
-use crate::copy::run::{Meter, Run};
+use crate::copy::rate::Rate;
+use crate::copy::run::Run;
 use crate::copy::upload::reading::{Order, Reading, Ticket};
 use crate::copy::upload::source::Source;
 use crate::copy::upload::{ABORT, content_md5};
@@ -45,14 +47,14 @@ pub(super) async fn ahead(run: &Run, source: &Arc<Source>) -> Result<(Vec<Bytes>
     Ok((filled.pieces, filled.digester.finish()))
 }
 
-/// Streams a part, or the whole file as one object. Returns its ETag.
+/// Streams a part, or the whole file as one object. Returns its ETag and the digest of what was read.
 pub(super) async fn stream(
     run: &Run,
     source: &Arc<Source>,
     url: &ObsUrl,
     part: Part,
     destined: Destined<'_>,
-) -> Result<(String, Check), Error> {
+) -> Result<(String, Value, Check), Error> {
     let (known, options) = match destined {
         Destined::Object(known) | Destined::Held(known, _) => {
             (known, PutOptions { content_md5: content_md5(known), part: None })
@@ -68,18 +70,18 @@ pub(super) async fn stream(
         .retrying(async |_| {
             let meter = Meter::new(run);
             if let Destined::Held(_, pieces) = destined {
-                let held = Held { pieces: pieces.iter().cloned().collect(), meter: Arc::clone(&meter) };
+                let held = Held { pieces: pieces.iter().cloned().collect(), rate: run.rate.clone(), meter: Arc::clone(&meter) };
                 let payload = Payload::Stream { length: part.length, pieces: Box::new(held) };
                 let tags = run.client.put_once(url, payload, &options).await?;
                 let check = known.compare(verify, "put", &target, &tags)?;
                 meter.keep();
-                return Ok::<_, Error>((tags.etag, check));
+                return Ok::<_, Error>((tags.etag, known, check));
             }
             let digester = match known {
                 Value::Nothing => Digester::for_upload(verify),
                 _ => Digester::Nothing,
             };
-            let reader = Reader::new(run.reading.clone(), source, part, digester, &meter);
+            let reader = Reader::new(run, source, part, digester, &meter);
             let place = Arc::clone(&reader.place);
             let payload = Payload::Stream { length: part.length, pieces: Box::new(reader) };
             let tags = match run.client.put_once(url, payload, &options).await {
@@ -94,7 +96,7 @@ pub(super) async fn stream(
             let value = if streamed == Value::Nothing { known } else { streamed };
             let check = value.compare(verify, "put", &target, &tags)?;
             meter.keep();
-            Ok((tags.etag, check))
+            Ok((tags.etag, value, check))
         })
         .await;
     if !matches!(destined, Destined::Part(_)) && sent.as_ref().is_err_and(is_corrupt) {
@@ -116,14 +118,19 @@ fn is_corrupt(error: &Error) -> bool {
 /// Pieces that are in memory already.
 struct Held {
     pieces: VecDeque<Bytes>,
+    rate: Option<Arc<Rate>>,
     meter: Arc<Meter>,
 }
 
 impl Pieces for Held {
     fn next(&mut self) -> NextPiece {
         let piece = self.pieces.pop_front().unwrap_or_default();
-        self.meter.add(piece.len());
-        Box::pin(std::future::ready(Ok(piece)))
+        let (rate, meter) = (self.rate.clone(), Arc::clone(&self.meter));
+        Box::pin(async move {
+            take(rate.as_deref(), &piece).await;
+            meter.add(piece.len());
+            Ok(piece)
+        })
     }
 }
 
@@ -131,6 +138,7 @@ impl Pieces for Held {
 /// given if the file did not change meanwhile.
 struct Reader {
     place: Arc<Mutex<Place>>,
+    rate: Option<Arc<Rate>>,
     meter: Arc<Meter>,
 }
 
@@ -176,9 +184,9 @@ impl Place {
 }
 
 impl Reader {
-    fn new(reading: Reading, source: &Arc<Source>, part: Part, digester: Digester, meter: &Arc<Meter>) -> Self {
+    fn new(run: &Run, source: &Arc<Source>, part: Part, digester: Digester, meter: &Arc<Meter>) -> Self {
         let place = Place {
-            reading,
+            reading: run.reading.clone(),
             source: Arc::clone(source),
             offset: part.offset,
             left: part.length,
@@ -186,35 +194,42 @@ impl Reader {
             ahead: None,
             failure: None,
         };
-        Self { place: Arc::new(Mutex::new(place)), meter: Arc::clone(meter) }
+        Self { place: Arc::new(Mutex::new(place)), rate: run.rate.clone(), meter: Arc::clone(meter) }
     }
 }
 
 impl Pieces for Reader {
     fn next(&mut self) -> NextPiece {
-        let (place, meter) = (Arc::clone(&self.place), Arc::clone(&self.meter));
+        let (place, rate, meter) = (Arc::clone(&self.place), self.rate.clone(), Arc::clone(&self.meter));
         Box::pin(async move {
             let ticket = {
                 let mut place = lock(&place);
                 place.ahead.take().or_else(|| place.order())
             };
             let Some(ticket) = ticket else { return Ok(Bytes::new()) };
-            let filled = ticket.wait().await;
-            let mut place = lock(&place);
-            match filled {
+            let piece = match ticket.wait().await {
                 Ok(filled) => {
+                    let mut place = lock(&place);
                     place.digester = Some(filled.digester);
                     place.ahead = place.order();
-                    let piece = filled.pieces.into_iter().next().unwrap_or_default();
-                    meter.add(piece.len());
-                    Ok(piece)
+                    filled.pieces.into_iter().next().unwrap_or_default()
                 }
                 Err(error) => {
                     let message = error.to_string();
-                    place.failure = Some(error);
-                    Err(message)
+                    lock(&place).failure = Some(error);
+                    return Err(message);
                 }
-            }
+            };
+            take(rate.as_deref(), &piece).await;
+            meter.add(piece.len());
+            Ok(piece)
         })
+    }
+}
+
+/// Waits until a piece may be sent.
+async fn take(rate: Option<&Rate>, piece: &Bytes) {
+    if let Some(rate) = rate {
+        rate.take(piece.len() as u64).await;
     }
 }

@@ -48,6 +48,7 @@ impl Counters {
             Event::Moved(bytes) => _ = self.moved.fetch_add(*bytes, Ordering::Relaxed),
             Event::Finished { .. } => add(&self.files, 1),
             Event::Failed { .. } => add(&self.failed, 1),
+            Event::Kept { .. } | Event::Notice(_) => {}
         }
     }
 

@@ -4,6 +4,7 @@
 pub(super) const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
 /// By how many bits each step rotates.
+#[cfg(target_arch = "x86_64")]
 pub(super) const TURNS: [u32; 64] = {
     let rounds = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]];
     let mut turns = [0; 64];
@@ -16,6 +17,7 @@ pub(super) const TURNS: [u32; 64] = {
 };
 
 /// What each step adds: the whole part of `2^32 x |sin(step + 1)|`.
+#[cfg(target_arch = "x86_64")]
 pub(super) const SINES: [i32; 64] = [
     0xd76a_a478_u32.cast_signed(),
     0xe8c7_b756_u32.cast_signed(),

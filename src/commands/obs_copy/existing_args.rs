@@ -1,0 +1,61 @@
+//! What happens to what is at the destination already, and what is told of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::copy::report::Report;
+use crate::copy::select::{Compare, Existing, Seen, Selection};
+use crate::error::Error;
+
+/// Options about the destination.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExistingArgs {
+    /// Copy only what is missing, has another size, or is newer (by the time it was last written)
+    #[arg(short, long, conflicts_with = "no_overwrite")]
+    update: bool,
+    /// As --update, but whatever the times are
+    #[arg(long, conflicts_with_all = ["no_overwrite", "checksum"])]
+    size_only: bool,
+    /// As --update, but by MD5 instead of time; reads every local file
+    #[arg(long, conflicts_with = "no_overwrite")]
+    checksum: bool,
+    /// Leave what exists at the destination, whatever it is
+    #[arg(long)]
+    no_overwrite: bool,
+    /// Then delete what the source does not have; asks first. Excluded names are left alone
+    #[arg(long, conflicts_with = "files_from")]
+    delete: bool,
+    /// Print what would be done, do nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Write what became of each object to this file, as JSON Lines
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    report: Option<PathBuf>,
+}
+
+impl ExistingArgs {
+    /// Puts what was asked for into the selection; begins the report.
+    ///
+    /// # Errors
+    /// The report cannot be written.
+    pub(super) fn apply(&self, selection: &mut Selection, directory: &Path) -> Result<(), Error> {
+        selection.existing = match (self.no_overwrite, self.size_only, self.checksum, self.update) {
+            (true, ..) => Existing::Keep,
+            (_, true, ..) => Existing::Update(Compare::Size),
+            (_, _, true, _) => Existing::Update(Compare::Checksum),
+            (_, _, _, true) => Existing::Update(Compare::Time),
+            _ => Existing::Replace,
+        };
+        selection.seen = self.delete.then(|| Arc::new(Seen::default()));
+        if let Some(path) = &self.report {
+            let names = selection.names.as_ref().and_then(|names| names.path.as_deref());
+            selection.report = Some(Arc::new(Report::create(&directory.join(path), names)?));
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is to be done.
+    pub(super) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+}

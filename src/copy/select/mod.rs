@@ -1,0 +1,129 @@
+//! What of a source is copied: filters, shares, lists of names, links, and what is at the destination already.
+
+pub mod case;
+pub mod encode;
+pub mod filter;
+pub mod glob;
+pub mod hash;
+pub mod names;
+pub mod seen;
+pub mod shard;
+
+use std::sync::Arc;
+
+pub use filter::Filter;
+pub use names::Names;
+pub use seen::Seen;
+pub use shard::Shard;
+
+use crate::copy::error::Error;
+use crate::copy::plan::Plan;
+use crate::copy::report::Report;
+
+/// What is copied, and what is left.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Patterns of names.
+    pub filter: Filter,
+    /// Only this share of the names.
+    pub shard: Option<Shard>,
+    /// Only these names; they are not looked for.
+    pub names: Option<Names>,
+    /// What links in a source folder are.
+    pub links: Links,
+    /// What happens to keys that cannot be placed on a disk.
+    pub conflict: Conflict,
+    /// What happens to what is at the destination already.
+    pub existing: Existing,
+    /// Takes down what the source has, so that a mirror knows what the destination has beyond it.
+    pub seen: Option<Arc<Seen>>,
+    /// Takes a line for everything that is skipped.
+    pub report: Option<Arc<Report>>,
+}
+
+impl Selection {
+    /// Says whether this can be asked of a plan: names, patterns, shares and mirrors are about folders.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] names the option.
+    pub fn check(&self, plan: &Plan) -> Result<(), Error> {
+        if matches!(plan, Plan::CopyFolder { .. }) && self.names.is_some() {
+            return Err(Error::Plan("--files-from cannot be used for copies inside the store".to_owned()));
+        }
+        if matches!(plan, Plan::UploadFolder { .. } | Plan::DownloadFolder { .. } | Plan::CopyFolder { .. }) {
+            return Ok(());
+        }
+        if matches!(plan, Plan::CopyObject { .. }) && self.existing != Existing::Replace {
+            return Err(Error::Plan("--update and --no-overwrite need a folder where the store copies".to_owned()));
+        }
+        let asked = [
+            ("--include and --exclude choose", !self.filter.is_empty()),
+            ("--shard chooses", self.shard.is_some()),
+            ("--files-from chooses", self.names.is_some()),
+            ("--delete deletes", self.seen.is_some()),
+        ];
+        match asked.into_iter().find(|(_, is_asked)| *is_asked) {
+            Some((option, _)) => Err(Error::Plan(format!("{option} among what is in a folder; the source is one file"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a file of this name is asked for.
+    pub fn takes(&self, name: &str) -> bool {
+        self.filter.takes(name) && self.shard.is_none_or(|shard| shard.takes(name))
+    }
+
+    /// Whether an empty folder of this name is asked for.
+    pub fn takes_folder(&self, name: &str) -> bool {
+        self.filter.takes_folder(name) && self.shard.is_none_or(|shard| shard.takes(name))
+    }
+}
+
+/// What links in a source folder are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Links {
+    /// What they lead to, unless that is a folder that they are in themselves.
+    #[default]
+    Follow,
+    /// Nothing.
+    Skip,
+    /// Failures.
+    Error,
+}
+
+/// What happens to a key that cannot be placed on a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Conflict {
+    /// It fails; the rest goes on.
+    #[default]
+    Fail,
+    /// It is skipped.
+    Skip,
+    /// What stands in the way is percent-encoded.
+    Encode,
+    /// Nothing is copied if there is any.
+    Abort,
+}
+
+/// What happens to what is at the destination already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// It is replaced.
+    #[default]
+    Replace,
+    /// It stays, whatever it is.
+    Keep,
+    /// It is replaced if it differs.
+    Update(Compare),
+}
+
+/// How it is told that something differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// The size differs, or the source is newer by at least a second.
+    Time,
+    /// The size differs.
+    Size,
+    /// The size or the MD5 differs; by size and time where the store has no MD5.
+    Checksum,
+}
