@@ -8,7 +8,7 @@ use std::time::Duration;
 use ma_cli::copy::parts::{Division, MOST_PARTS, PART_SIZE, SMALLEST_PART};
 use ma_cli::copy::{self, Verify};
 
-use crate::stub::{Habits, Stub};
+use crate::stub::{CONTENT, Habits, Stub};
 use crate::support::{ACCESS_KEY, REGION, SECRET_KEY, client, upload};
 
 const MIB: u64 = 1024 * 1024;
@@ -102,19 +102,49 @@ async fn run(stub: &Stub, directory: &Path, arguments: &[&str]) -> u64 {
 
 /// The number of files below a folder.
 fn count(folder: &Path) -> u64 {
-    std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .map(|path| if path.is_dir() { count(&path) } else { 1 })
-        .sum()
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { count(&path) } else { 1 }).sum()
 }
 
 async fn many_objects_down(objects: u64) {
     let stub = Stub::start(Habits { generated: objects, ..Habits::default() }).await;
     let folder = tempfile::tempdir().unwrap();
-    let peak = run(&stub, folder.path(), &["obs://copies/p/", "out", "-d"]).await;
-    assert_eq!(count(&folder.path().join("out")), objects);
-    assert!(peak < MOST_MEMORY, "{} MiB", peak / MIB);
+    for more in [&["--dry-run", "-F", "jsonl"][..], &[], &["--update"]] {
+        let peak = run(&stub, folder.path(), &[&["obs://copies/p/", "out", "-d"], more].concat()).await;
+        let there = if more.contains(&"--dry-run") { 0 } else { objects };
+        assert_eq!(count(&folder.path().join("out")), there, "{more:?}");
+        assert!(peak < MOST_MEMORY, "{more:?} {} MiB", peak / MIB);
+    }
+    assert_eq!(stub.gets(), objects, "nothing is fetched twice");
+}
+
+async fn many_files_up(files: u64) {
+    let stub = Stub::start(Habits { generated: files, ..Habits::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("in")).unwrap();
+    // Older than what the store lists, and of the same size: nothing is to be done.
+    let old = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
+    for number in 0..files {
+        let file = std::fs::File::create(folder.path().join(format!("in/key-{number:09}"))).unwrap();
+        file.set_len(CONTENT.len() as u64).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    for more in [&["--dry-run", "-F", "jsonl"][..], &["--update"]] {
+        let peak = run(&stub, folder.path(), &[&["in", "obs://copies/p/", "-d"], more].concat()).await;
+        assert!(peak < MOST_MEMORY, "{more:?} {} MiB", peak / MIB);
+    }
+    assert_eq!(stub.puts(), 0, "nothing was to be sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_files_that_are_there_already_are_left_alone() {
+    many_files_up(20_000).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "minutes: scripts/test --soak"]
+async fn soak_a_million_files_that_are_there_already() {
+    many_files_up(1_000_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
     objects: Mutex<BTreeMap<String, Bytes>>,
     uploads: Mutex<HashMap<String, BTreeMap<u32, u64>>>,
     completed: Mutex<Vec<Vec<(u32, u64)>>>,
+    gets: AtomicU64,
+    puts: AtomicU64,
 }
 
 /// A request: first line and headers, lower case, in order.
@@ -86,6 +89,16 @@ impl Stub {
     /// All requests so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Objects that were fetched.
+    pub(crate) fn gets(&self) -> u64 {
+        self.shared.gets.load(Ordering::SeqCst)
+    }
+
+    /// Objects that were sent in one piece.
+    pub(crate) fn puts(&self) -> u64 {
+        self.shared.puts.load(Ordering::SeqCst)
     }
 
     /// Numbers and lengths of the parts of each upload that was completed, as the completion named them.
@@ -183,6 +196,7 @@ impl Shared {
                 Ok(answer(200, &[("etag", &etag)], ""))
             }
             ("PUT", None) => {
+                self.puts.fetch_add(1, Ordering::SeqCst);
                 self.objects.lock().unwrap().insert(key, kept.into());
                 Ok(answer(200, &[("etag", &etag)], ""))
             }
@@ -229,6 +243,7 @@ impl Shared {
         let etag = format!("\"{}\"", hex::encode(Md5::digest(&content)));
         let headers = [("etag", etag.as_str()), ("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")];
         if !head {
+            self.gets.fetch_add(1, Ordering::SeqCst);
             return Ok(answer(200, &headers, content));
         }
         let length = content.len().to_string();
