@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use crate::proxy::{Fault, Head, Kind, Proxy, Rule};
 use crate::support::{
-    BUCKET, SECRET_KEY, Store, assert_same, client, copy_plan, credential, download, impatient, impatient_with, keys,
+    BUCKET, SECRET_KEY, STALL, Store, assert_same, client, copy_plan, credential, download, impatient, impatient_with, keys,
     make_tree, noise, put, tree, upload,
 };
 
@@ -29,7 +29,11 @@ const PART_UP: u64 = 5 << 20;
 /// Ranges may be smaller.
 const PART_DOWN: u64 = 256 * 1024;
 
-const PAUSE: Duration = Duration::from_millis(100);
+/// After each 64 KiB: a megabyte then takes longer than an impatient client waits for a byte.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// On the way up, so much lies in the system's buffers that less would look like a stall.
+const PAUSE_UP: Duration = Duration::from_millis(100);
 
 fn sends(head: &Head) -> bool {
     matches!(head.kind(), Kind::Put | Kind::Part)
@@ -82,7 +86,7 @@ const ANYWHERE: [Fault; 13] = [
 
 fn rows_up() -> Vec<Row> {
     let body =
-        [Fault::ResetAfter(100_000), Fault::StallUp(100_000), Fault::TrickleUp(PAUSE), Fault::FlipUp, Fault::CloseDelimited];
+        [Fault::ResetAfter(100_000), Fault::StallUp(100_000), Fault::TrickleUp(PAUSE_UP), Fault::FlipUp, Fault::CloseDelimited];
     let mut rows: Vec<Row> = ANYWHERE.into_iter().chain(body).map(|fault| (fault, sends as fn(&Head) -> bool)).collect();
     rows.extend(ANYWHERE.into_iter().map(|fault| (fault, creates as fn(&Head) -> bool)));
     let cut = [Fault::CutBody, Fault::StallDown];
@@ -271,7 +275,8 @@ fn pieces(size: &str, part: u64) -> u64 {
 
 async fn up(bench: Arc<Bench>, name: String, size: &'static str, (fault, when): Row) -> Result<(), String> {
     let proxy = Proxy::narrow(&bench.store.endpoint, vec![Rule::first(1, fault, when)], 64 * 1024).await;
-    complete(upload(&impatient(&proxy.endpoint), &bench.source(size), &format!("{name}/"), &options()).await)?;
+    let sender = if matches!(fault, Fault::TrickleUp(_)) { client(&proxy.endpoint) } else { impatient(&proxy.endpoint) };
+    complete(upload(&sender, &bench.source(size), &format!("{name}/"), &options()).await)?;
     happened(&proxy, fault, pieces(size, PART_UP))?;
     let back = bench.fresh(&name);
     complete(download(&client(&bench.store.endpoint), &format!("{name}/"), &back, &options_down()).await)?;
@@ -375,6 +380,22 @@ async fn cells_that_stay(bench: &Arc<Bench>) -> Vec<(String, Cell)> {
         }
     }
     cells
+}
+
+/// Longer than the client waits for a byte, but bytes move all the time: sent once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_line_is_no_stall() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), noise(20 << 20, 1)).unwrap();
+    let slow = Rule::always(Fault::TrickleUp(Duration::from_millis(25)), sends);
+    let proxy = Proxy::narrow(&store.endpoint, vec![slow], 64 * 1024).await;
+    let whole = copy::Options { part_size: Some(64 << 20), ..copy::Options::default() };
+    let started = Instant::now();
+    let up = upload(&impatient(&proxy.endpoint), folder.path(), "p/", &whole).await.unwrap();
+    assert_eq!((up.files, up.failed), (1, 0), "{:?}", up.failures);
+    assert!(started.elapsed() > 2 * STALL, "this line was not slow: {:?}", started.elapsed());
+    assert_eq!(proxy.count(Kind::Put).requests, 1);
 }
 
 /// One request of five goes wrong, each time in another way: which ones depends on the seed alone.
