@@ -36,7 +36,8 @@ pub(super) async fn object(
             match entry.size <= PIECE as u64 {
                 true => small::through_memory(run, destination, name, &url, entry).await,
                 // One piece, also for whoever insists on the MD5, which needs the bytes in order.
-                false => in_one_piece(run, destination, name, &url, entry).await,
+                // Boxed, so that small objects do not carry its state.
+                false => Box::pin(in_one_piece(run, destination, name, &url, entry)).await,
             }
         };
         tokio::select! {

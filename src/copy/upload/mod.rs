@@ -44,9 +44,11 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64)
     let check = if whole {
         let loaded = small::load(run, source.to_owned(), size).await?;
         run.take_rate(loaded.bytes.len()).await;
-        run.unless_stopped(from_memory(run, url, &loaded.bytes, loaded.value)).await??
+        let sending = std::pin::pin!(from_memory(run, url, &loaded.bytes, loaded.value));
+        run.cancel.run_until_cancelled(sending).await.ok_or(Error::Cancelled)??
     } else {
-        larger(run, source, url, size, permit).await?
+        // Boxed, so that small files do not carry its state.
+        Box::pin(larger(run, source, url, size, permit)).await?
     };
     Ok(Done::File { bytes: size, check })
 }
