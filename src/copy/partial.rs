@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,10 +62,15 @@ impl Partial {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = openat(folder, &partial_name, flags, Mode::from_raw_mode(0o666)) else { return Ok(None) };
         let file = Some(Arc::new(File::from(file)));
-        let partial = Self { file, folder: Arc::clone(folder), partial_name, name: name.to_owned(), path };
-        match flock(partial.file(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(partial)),
-            Err(_) => Err(Error::local("create", &partial.path, io::Error::other("another copy is writing the same file"))),
+        let mut partial = Self { file, folder: Arc::clone(folder), partial_name, name: name.to_owned(), path };
+        match lock(&partial.file()) {
+            Ok(true) => Ok(Some(partial)),
+            Ok(false) => {
+                // It is the other's to remove.
+                partial.file = None;
+                Err(Error::local("create", &partial.path, io::Error::other("another copy is writing the same file")))
+            }
+            Err(error) => Err(Error::local("create", &partial.path, error.into())),
         }
     }
 
@@ -143,7 +148,7 @@ pub(super) fn remove_unless_claimed(folder: &OwnedFd, partial_name: &str) {
 
 /// Locks a partial file; `false` when another copy has it, or has just finished it.
 pub(super) fn claim(folder: &OwnedFd, file: &OwnedFd, partial_name: &str) -> Result<bool, Errno> {
-    if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !lock(file)? {
         return Ok(false);
     }
     // Between open and lock another copy may have renamed this very file: then it is no longer ours to write.
@@ -153,6 +158,15 @@ pub(super) fn claim(folder: &OwnedFd, file: &OwnedFd, partial_name: &str) -> Res
     }
     let named = statat(folder, partial_name, AtFlags::SYMLINK_NOFOLLOW);
     Ok(named.is_ok_and(|named| (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)))
+}
+
+/// Whether the file is ours now. Where the file system knows no locks, it counts as ours: some clusters are mounted so.
+fn lock(file: &impl AsFd) -> Result<bool, Errno> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `.<name>.<hash>.ma-part`, the name cut where it would be too long.

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::budget::{Budget, Counter};
+use crate::copy::budget::{Budget, Counter, Permit};
 use crate::copy::destination::Destination;
 use crate::copy::digest::Check;
 use crate::copy::download::small::Writes;
@@ -94,6 +94,13 @@ impl Run {
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
+    }
+
+    /// Leave for a request that holds so many bytes, unless the run is stopped first.
+    pub(super) async fn permit(&self, bytes: u64) -> Result<Permit, Error> {
+        let permit = std::pin::pin!(self.budget.permit(bytes));
+        let permit = self.cancel.run_until_cancelled(permit).await.ok_or(Error::Cancelled)?;
+        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(permit) }
     }
 
     /// How a download that is complete gets its name.

@@ -162,6 +162,7 @@ impl Client {
         for (name, value) in extra {
             request.headers_mut().insert(name, header_value(value)?);
         }
+        let streams = matches!(call.payload, Payload::Stream { .. });
         let body = StreamBody::new(call.payload, Arc::clone(&reason));
         let answer = match Box::pin(wire.send(&host, request.map(|()| body))).await {
             Ok(answer) => answer,
@@ -173,6 +174,10 @@ impl Client {
         let length = header(&answer.headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let (status, mut answer) = (answer.status, answer);
         let headers = std::mem::take(&mut answer.headers);
+        if streams && !status.is_success() {
+            // What was not sent of the body would come before the next request.
+            answer.link.retire();
+        }
         let body = answer.body(wire, target.clone(), operation, length);
         if status.is_success() {
             return Ok(Reply { headers, length, body });

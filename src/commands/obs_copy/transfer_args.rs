@@ -42,7 +42,9 @@ pub(super) struct TransferArgs {
 impl TransferArgs {
     /// After how long a request counts as stalled.
     pub(super) fn stall(&self) -> Duration {
-        Duration::from_secs(self.stall_timeout)
+        // What a limited rate holds back is no stall.
+        let piece = self.limit_rate.map_or(0, |rate| 2 * copy::budget::PIECE as u64 / rate + 1);
+        Duration::from_secs(self.stall_timeout.max(piece))
     }
 
     /// Puts what was asked for into the options.

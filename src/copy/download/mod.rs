@@ -15,9 +15,9 @@ use crate::copy::download::write::{begin, finish, same_size, write};
 use crate::copy::error::Error;
 use crate::copy::parts::Division;
 use crate::copy::run::{Done, Run};
-use crate::obs::ObsUrl;
 use crate::obs::bytes::GetOptions;
 use crate::obs::list::Entry;
+use crate::obs::{self, ObsUrl};
 
 /// Fetches an object to `name` below the destination.
 pub(super) async fn object(
@@ -30,7 +30,12 @@ pub(super) async fn object(
     let url = ObsUrl::new(bucket, entry.key.clone());
     let division = Division::new(entry.size, run.options.part_size);
     let check = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
-        Box::pin(in_parts(run, destination, name, &url, entry, division)).await?
+        let fetch = || Box::pin(in_parts(run, destination, name, &url, entry, division));
+        match fetch().await {
+            // A byte changed on the way, in a part that nothing tells: once more from the beginning.
+            Err(Error::Store(obs::Error::Digest { .. })) => fetch().await?,
+            fetched => fetched?,
+        }
     } else {
         let fetching = async {
             match entry.size <= PIECE as u64 {

@@ -25,7 +25,7 @@ use crate::copy::run::{Done, Run};
 use crate::copy::upload::parts::in_parts;
 pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
-use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, stream};
+use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, remove_if_corrupt, stream};
 use crate::obs::ObsUrl;
 use crate::obs::body::Payload;
 use crate::obs::bytes::PutOptions;
@@ -37,14 +37,13 @@ const ABORT: Duration = Duration::from_secs(5);
 pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64) -> Result<Done, Error> {
     let whole = size <= PIECE as u64;
     let held = if whole { size } else { size.next_multiple_of(PIECE as u64) };
-    let permit = run.budget.permit(if size <= IN_MEMORY { held } else { STREAM }).await;
-    if run.cancel.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
+    let permit = run.permit(if size <= IN_MEMORY { held } else { STREAM }).await?;
     let check = if whole {
         let loaded = small::load(run, source.to_owned(), size).await?;
-        run.take_rate(loaded.bytes.len()).await;
-        let sending = std::pin::pin!(from_memory(run, url, &loaded.bytes, loaded.value));
+        let sending = std::pin::pin!(async {
+            run.take_rate(loaded.bytes.len()).await;
+            from_memory(run, url, &loaded.bytes, loaded.value).await
+        });
         run.cancel.run_until_cancelled(sending).await.ok_or(Error::Cancelled)??
     } else {
         // Boxed, so that small files do not carry its state.
@@ -84,7 +83,7 @@ pub(super) async fn marker(run: &Arc<Run>, url: &ObsUrl) -> Result<Done, Error> 
         run.unless_stopped(run.client.head_bucket(&url.bucket)).await??;
         return Ok(Done::Folder);
     }
-    let permit = run.budget.permit(0).await;
+    let permit = run.permit(0).await?;
     let value = Digester::for_upload(run.options.verify).finish();
     let sent = run.unless_stopped(from_memory(run, url, &Bytes::new(), value)).await?;
     drop(permit);
@@ -104,7 +103,9 @@ async fn from_memory(run: &Run, url: &ObsUrl, bytes: &Bytes, value: Value) -> Re
             let tags = run.client.put_once(url, Payload::Whole(bytes.clone()), &options).await?;
             value.compare(run.options.verify, "put", &target, &tags)
         })
-        .await?;
+        .await;
+    remove_if_corrupt(run, url, &check).await;
+    let check = check?;
     let meter = Meter::new(run);
     meter.add(bytes.len());
     meter.keep();

@@ -194,6 +194,13 @@ impl Upload {
         Self { id, division, done: AtomicU64::new(0), journal, earlier: HashMap::new() }
     }
 
+    /// Bytes that another run can go on with: those of this process, or those that an earlier one left and that were not
+    /// looked at yet.
+    pub(super) fn kept(&self) -> u64 {
+        let earlier = self.earlier.values().map(|earlier| earlier.sent.size).sum();
+        self.done.load(Ordering::Relaxed).max(earlier)
+    }
+
     /// The part as the store has it from an earlier process, if the bytes of the file are those that it has.
     pub(super) async fn earlier(
         &self,

@@ -99,11 +99,17 @@ pub(super) async fn stream(
             Ok((tags.etag, value, check))
         })
         .await;
-    if !matches!(destined, Destined::Part(_)) && sent.as_ref().is_err_and(is_corrupt) {
-        // What arrived is known to be wrong: better no object than that one.
-        let _ = tokio::time::timeout(ABORT, run.client.delete(url)).await;
+    if !matches!(destined, Destined::Part(_)) {
+        remove_if_corrupt(run, url, &sent).await;
     }
     sent
+}
+
+/// What arrived is known to be wrong: better no object than that one.
+pub(super) async fn remove_if_corrupt<T>(run: &Run, url: &ObsUrl, sent: &Result<T, Error>) {
+    if sent.as_ref().is_err_and(is_corrupt) {
+        let _ = tokio::time::timeout(ABORT, run.client.delete(url)).await;
+    }
 }
 
 /// The store's own CRC of the object proves it. An ETag does not: what it is depends on the store.
