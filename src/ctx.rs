@@ -1,6 +1,7 @@
 //! What a command is given: environment, settings, output, and clients made on first use.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -139,11 +140,20 @@ impl Ctx {
     /// # Errors
     /// As [`Ctx::authenticator`]; no endpoint is known.
     pub fn obs(&self) -> Result<obs::Client, Error> {
+        self.obs_with_stall(obs::client::STALL)
+    }
+
+    /// As [`Self::obs`], where requests count as stalled after `stall` without progress.
+    ///
+    /// # Errors
+    /// As [`Self::obs`].
+    pub fn obs_with_stall(&self, stall: Duration) -> Result<obs::Client, Error> {
         let settings = self.settings()?;
         let endpoint = settings.endpoint(Service::Obs)?.value.clone();
         // Stores that are no cloud region take any name; this is the one their tools send.
         let region = settings.region.as_ref().map_or_else(|| "us-east-1".to_owned(), |region| region.value.clone());
-        let options = obs::Options { http: self.http_options()?, ..obs::Options::new(endpoint, region, self.credentials()?) };
+        let options = obs::Options::new(endpoint, region, self.credentials()?);
+        let options = obs::Options { http: self.http_options()?, stall, ..options };
         Ok(obs::Client::new(options)?)
     }
 

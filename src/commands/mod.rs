@@ -25,7 +25,7 @@ pub enum Command {
     #[command(subcommand)]
     Platform(platform::PlatformCommand),
     /// Copy files and folders between this machine and OBS
-    ObsCopy(obs_copy::ObsCopyArgs),
+    ObsCopy(Box<obs_copy::ObsCopyArgs>),
     /// Look into buckets, make and delete what is in them
     #[command(subcommand)]
     Obs(obs::ObsCommand),
@@ -43,7 +43,7 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
         Command::MaJob(command) => ma_job::run(ctx, command).await,
         Command::Platform(command) => platform::run(ctx, command).await,
-        Command::ObsCopy(args) => obs_copy::run(ctx, args).await,
+        Command::ObsCopy(args) => obs_copy::run(ctx, *args).await,
         Command::Obs(command) => obs::run(ctx, command).await,
         Command::Help(args) => help::run(ctx, &args),
     }

@@ -38,6 +38,7 @@ pub mod upload;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use digest::Verify;
 pub use error::Error;
@@ -62,6 +63,8 @@ pub async fn copy(
     events: Arc<dyn EventSink>,
     cancel: &CancellationToken,
 ) -> Result<Summary, Error> {
-    // Boxed: the states of a run are large and nested deep.
-    Box::pin(run::Run::new(client.clone(), options.clone(), events, cancel.child_token()).execute(plan)).await
+    let run = run::Run::new(client.clone(), options.clone(), events, cancel.child_token());
+    // A task of its own, so that it runs beside those that it waits for: the caller may be a thread that has to be woken.
+    let running = AbortOnDropHandle::new(tokio::spawn(run.execute(plan)));
+    running.await.unwrap_or_else(|error| Err(Error::local("carry out", "", std::io::Error::other(error))))
 }

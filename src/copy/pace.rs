@@ -42,6 +42,8 @@ struct State {
     taken: Duration,
     starved: bool,
     best: f64,
+    // The limit has just changed: this window still shows what was before.
+    settling: bool,
     // The limit before the last try, to go back to.
     before: usize,
     phase: Phase,
@@ -71,6 +73,7 @@ impl Pace {
             taken: Duration::ZERO,
             starved: false,
             best: 0.0,
+            settling: false,
             before: limit,
             phase: Phase::Growing,
             throttled: 0,
@@ -127,8 +130,8 @@ impl Pace {
 impl State {
     /// Takes what a window brought into account.
     fn judge(&mut self, work: f64, most: usize) {
-        if !self.starved {
-            // The limit held nobody back, so the window says nothing about it.
+        if std::mem::take(&mut self.settling) || !self.starved {
+            // Where the limit held nobody back, the window says nothing about it.
             return;
         }
         match self.phase {
@@ -154,7 +157,8 @@ impl State {
         self.before = self.limit;
         let raised = (self.limit as f64 * factor).ceil() as usize;
         self.limit = raised.min(most);
-        if self.limit == self.before {
+        self.settling = self.limit != self.before;
+        if !self.settling {
             self.phase = Phase::Steady(REST);
         }
     }
@@ -187,20 +191,18 @@ mod tests {
 
     use super::{Pace, START};
 
-    /// Windows of a store that answers after `latency` and does at most `most` requests at once at full speed.
-    fn run(pace: &Pace, now: &mut Instant, windows: u32, latency: Duration, most: usize) {
-        for _ in 0..windows {
+    /// Rounds of requests to a store that answers after `latency` and does at most `most` requests at once at full speed.
+    fn run(pace: &Pace, now: &mut Instant, rounds: u32, latency: Duration, most: usize) {
+        for _ in 0..rounds {
             let limit = pace.limit();
-            pace.starved();
             // Beyond what the store does at once, requests only wait longer.
             let took = latency.mul_f64((limit as f64 / most as f64).max(1.0));
-            let rounds = 3;
-            for _ in 0..rounds {
-                *now += took;
-                for _ in 0..limit {
-                    pace.moved(4096);
-                    pace.finished(took, 0, *now);
-                }
+            let begun = *now;
+            for number in 1..=limit {
+                *now = begun + took.mul_f64(number as f64 / limit as f64);
+                pace.starved();
+                pace.moved(4096);
+                pace.finished(took, 0, *now);
             }
         }
     }
@@ -210,10 +212,10 @@ mod tests {
         let mut now = Instant::now();
         let pace = Pace::new(256, now);
         assert_eq!(pace.limit(), START);
-        run(&pace, &mut now, 20, Duration::from_millis(20), 1000);
+        run(&pace, &mut now, 40, Duration::from_millis(20), 1000);
         assert_eq!(pace.limit(), 256, "nothing but the cap ends it");
         let pace = Pace::new(256, now);
-        run(&pace, &mut now, 40, Duration::from_millis(20), 60);
+        run(&pace, &mut now, 120, Duration::from_millis(20), 60);
         assert!((40..=100).contains(&pace.limit()), "{}", pace.limit());
         assert_eq!(Pace::new(4, now).limit(), 4);
     }

@@ -44,9 +44,12 @@ struct Shared {
     scheme: &'static str,
     user_agent: HeaderValue,
     stall: Duration,
-    // Boxed: a connection is large, and changes hands often.
-    idle: Mutex<HashMap<String, Vec<Box<Link>>>>,
+    idle: Mutex<HashMap<String, Idle>>,
 }
+
+/// Connections that nobody uses, the last one used at the end.
+#[expect(clippy::vec_box, reason = "a connection is large, and is handed on many times; boxed it never moves")]
+type Idle = Vec<Box<Link>>;
 
 /// The head of an answer, and its body to come.
 #[derive(Debug)]

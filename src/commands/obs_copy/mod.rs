@@ -91,7 +91,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
         return pipe::run(ctx, &args, src, dst).await;
     }
     let request = Request::parse(&src, &dst, &ctx.env.directory)?;
-    let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
+    let client = ctx.obs_with_stall(args.transfer.stall())?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
     let resolving = Plan::resolve(&client, &request, args.drop_last_dir);
     let plan = cancel.run_until_cancelled(resolving).await.ok_or(copy::Error::Cancelled)??;

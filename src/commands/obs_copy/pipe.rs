@@ -27,7 +27,7 @@ pub(super) async fn run(ctx: &Ctx, args: &ObsCopyArgs, src: String, dst: String)
         return Err(Error::new(Kind::Usage, "with - on one side, the other must be an obs:// path"));
     }
     let url: ObsUrl = other.parse()?;
-    let client = ctx.obs()?.with_attributes(args.attributes.read()?)?;
+    let client = ctx.obs_with_stall(args.transfer.stall())?.with_attributes(args.attributes.read()?)?;
     let cancel = ctx.cancel();
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);

@@ -1,6 +1,7 @@
 //! How bytes are moved and checked.
 
 use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 use crate::copy::{self, Verify};
 
@@ -23,6 +24,10 @@ pub(super) struct TransferArgs {
     /// Bytes of file content held in memory at most, such as 64M [default: 24M]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_memory: Option<u64>,
+    /// Seconds without any byte moving after which a request is tried again
+    #[arg(long, default_value_t = crate::obs::client::STALL.as_secs(), value_name = "SECONDS",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    stall_timeout: u64,
     /// Write downloads to the disk itself (fsync) before they get their names
     #[arg(long)]
     durable: bool,
@@ -39,6 +44,11 @@ pub(super) struct TransferArgs {
 }
 
 impl TransferArgs {
+    /// After how long a request counts as stalled.
+    pub(super) fn stall(&self) -> Duration {
+        Duration::from_secs(self.stall_timeout)
+    }
+
     /// Puts what was asked for into the options.
     pub(super) fn apply(&self, options: &mut copy::Options) {
         options.jobs = usize::try_from(self.jobs).unwrap_or(copy::budget::SLOTS);

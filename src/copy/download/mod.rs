@@ -32,7 +32,7 @@ pub(super) async fn object(
     let url = ObsUrl::new(bucket, entry.key.clone());
     if let Some(doubt) = doubt {
         let permit = run.budget.permit(0).await;
-        if let Verdict::Leave(reason) = run.unless_stopped(doubt.look_down(&run.client, &url)).await?? {
+        if let Verdict::Leave(reason) = run.unless_stopped(Box::pin(doubt.look_down(&run.client, &url))).await?? {
             return Ok(Done::Left { bytes: entry.size, reason });
         }
         drop(permit);
@@ -46,7 +46,8 @@ pub(super) async fn object(
             match entry.size <= PIECE as u64 {
                 true => small::through_memory(run, destination, name, &url, entry).await,
                 // One piece, also for whoever insists on the MD5, which needs the bytes in order.
-                false => in_one_piece(run, destination, name, &url, entry).await,
+                // Boxed, so that small objects do not carry its state.
+                false => Box::pin(in_one_piece(run, destination, name, &url, entry)).await,
             }
         };
         tokio::select! {

@@ -51,6 +51,7 @@ pub(super) async fn write(
         if pieces.is_empty() {
             return Ok((digester.finish(), meter));
         }
+        run.take_rate(waiting).await;
         let (file, path) = (partial.file(), partial.path().to_owned());
         digester = blocking(move || {
             let mut position = position;

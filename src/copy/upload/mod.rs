@@ -39,7 +39,7 @@ const ABORT: Duration = Duration::from_secs(5);
 pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, doubt: Option<Doubt>) -> Result<Done, Error> {
     if let Some(doubt) = doubt {
         let permit = run.budget.permit(0).await;
-        if let Verdict::Leave(reason) = run.unless_stopped(doubt.look_up(&run.client, url)).await?? {
+        if let Verdict::Leave(reason) = run.unless_stopped(Box::pin(doubt.look_up(&run.client, url))).await?? {
             return Ok(Done::Left { bytes: size, reason });
         }
         drop(permit);
@@ -54,9 +54,11 @@ pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64,
     let sent = if whole {
         let loaded = small::load(run, source.to_owned(), size).await?;
         run.take_rate(loaded.bytes.len()).await;
-        run.unless_stopped(from_memory(run, url, &loaded)).await?
+        let sending = std::pin::pin!(from_memory(run, url, &loaded));
+        run.cancel.run_until_cancelled(sending).await.ok_or(Error::Cancelled)?
     } else {
-        larger(run, source, url, size, permit).await
+        // Boxed, so that small files do not carry its state.
+        Box::pin(larger(run, source, url, size, permit)).await
     };
     match sent {
         Err(error) if is_kept(run, &error) => Ok(Done::Left { bytes: size, reason: "exists" }),
