@@ -32,7 +32,7 @@ pub(super) async fn object(
     let url = ObsUrl::new(bucket, entry.key.clone());
     if let Some(doubt) = doubt {
         let permit = run.budget.permit(0).await;
-        if let Verdict::Leave(reason) = run.unless_stopped(doubt.look_down(&run.client, &url)).await?? {
+        if let Verdict::Leave(reason) = run.unless_stopped(Box::pin(doubt.look_down(&run.client, &url))).await?? {
             return Ok(Done::Left { bytes: entry.size, reason });
         }
         drop(permit);

@@ -39,7 +39,7 @@ const ABORT: Duration = Duration::from_secs(5);
 pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, doubt: Option<Doubt>) -> Result<Done, Error> {
     if let Some(doubt) = doubt {
         let permit = run.budget.permit(0).await;
-        if let Verdict::Leave(reason) = run.unless_stopped(doubt.look_up(&run.client, url)).await?? {
+        if let Verdict::Leave(reason) = run.unless_stopped(Box::pin(doubt.look_up(&run.client, url))).await?? {
             return Ok(Done::Left { bytes: size, reason });
         }
         drop(permit);

@@ -15,6 +15,9 @@ use crate::copy::upload::source::Source;
 /// Files of one batch.
 const BATCH: usize = 32;
 
+/// Headers with metadata.
+type Metadata = Vec<(&'static str, String)>;
+
 /// Reads small files.
 pub(in crate::copy) type Loads = Desk<Load, Result<Loaded, Error>>;
 
@@ -33,7 +36,7 @@ pub(in crate::copy) struct Loaded {
     pub(super) bytes: Bytes,
     pub(super) value: Value,
     // What is kept of the file itself.
-    pub(super) metadata: Vec<(&'static str, String)>,
+    pub(super) metadata: Metadata,
 }
 
 /// The desk of a run.
@@ -55,7 +58,7 @@ pub(super) async fn load(run: &Arc<Run>, path: PathBuf, size: u64) -> Result<Loa
     run.loads.submit(load).await.unwrap_or_else(|| Err(lost()))
 }
 
-fn read(load: Load) -> Result<(Bytes, Vec<(&'static str, String)>), Error> {
+fn read(load: Load) -> Result<(Bytes, Metadata), Error> {
     let source = Source::open(load.path)?;
     if source.size != load.size {
         return Err(source.changed());
