@@ -343,6 +343,7 @@ impl From<copy::Error> for Error {
             copy::Error::Local { .. } | copy::Error::Unplaceable { .. } => Self::new(Kind::Local, message),
             copy::Error::NoRoom { .. } => Self::new(Kind::Local, message).hint("make room, or copy to another disk"),
             copy::Error::Changed(_) => Self::new(Kind::Conflict, message).hint("run the same command again"),
+            copy::Error::Exists(_) => Self::new(Kind::Conflict, message),
             copy::Error::Unverifiable { .. } => Self::new(Kind::Unsupported, message).hint("use --verify auto"),
             copy::Error::Exhausted { source, .. } => Self { message, ..(*source).into() },
             copy::Error::NotDeleted { .. } => Self::new(Kind::Partial, message),

@@ -15,8 +15,9 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 
 use crate::copy::error::Error;
-pub use crate::copy::partial::PARTIAL_SUFFIX;
-use crate::copy::partial::{Finish, HASH, Partial, partial_name, remove_unless_claimed};
+use crate::copy::key::HASH;
+pub use crate::copy::key::PARTIAL_SUFFIX;
+use crate::copy::partial::{Finish, Partial, partial_name, remove_unless_claimed};
 
 /// Handles kept open; more folders than this are opened again when needed.
 const KEPT: usize = 64;
@@ -211,7 +212,7 @@ mod tests {
         assert!(!folder.path().join("x/y/a/b").exists());
         assert!(destination.begin("a/b", "v").unwrap_err().to_string().contains("another copy"));
         let modified = time::macros::datetime!(2026-01-15 08:30:00 UTC);
-        partial.finish(Finish { modified: Some(modified), durable: true }).unwrap();
+        partial.finish(Finish { modified: Some(modified), durable: true, ..Finish::default() }).unwrap();
         let path = folder.path().join("x/y/a/b");
         assert_eq!(std::fs::read(&path).unwrap(), b"hello");
         assert_eq!(time::OffsetDateTime::from(path.metadata().unwrap().modified().unwrap()), modified);

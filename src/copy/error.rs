@@ -41,6 +41,9 @@ pub enum Error {
     /// The source changed under the copy.
     #[error("[{0}] changed while it was copied")]
     Changed(String),
+    /// What is at the destination came while the file was copied, and is to be kept.
+    #[error("[{0}] exists already")]
+    Exists(String),
     /// A key or name that cannot exist on the other side.
     #[error("[{name}] cannot be placed: {reason}")]
     Unplaceable {

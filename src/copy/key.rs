@@ -28,6 +28,19 @@ pub fn place(prefix: &str, key: &str) -> Result<Place, String> {
     Ok(if is_folder { Place::Folder(path.to_owned()) } else { Place::File(path.to_owned()) })
 }
 
+/// Ends the name of a file that is not complete.
+pub const PARTIAL_SUFFIX: &str = ".ma-part";
+
+/// Length of the hash in the name of a partial file.
+pub(super) const HASH: usize = 8;
+
+/// Whether a name is one that a file has while it is fetched: `.<name>.<hash>.ma-part`.
+pub fn is_partial(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(PARTIAL_SUFFIX));
+    let is_hash = |hash: &str| hash.len() == HASH && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    inner.and_then(|inner| inner.rsplit_once('.')).is_some_and(|(stem, hash)| !stem.is_empty() && is_hash(hash))
+}
+
 /// Whether a single name can stand in a folder.
 ///
 /// # Errors
@@ -37,6 +50,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
         "" => Err("it has an empty part between slashes".to_owned()),
         "." | ".." => Err(format!("its part [{name}] has a meaning of its own in paths")),
         name if name.chars().any(char::is_control) => Err("it holds control characters".to_owned()),
+        name if is_partial(name) => Err(format!("its part [{name}] is named like a file that is not complete")),
         name if name.len() > LONGEST_NAME => Err(format!("a part of it is longer than {LONGEST_NAME} bytes")),
         _ => Ok(()),
     }
@@ -110,6 +124,17 @@ mod tests {
             assert!(place("", key).is_err(), "{key:?}");
         }
         assert!(place("p/", "q/a").is_err());
+        for (key, fits) in [
+            ("a/.b.0a1b2c3d.ma-part", false),
+            (".b.c.0a1b2c3d.ma-part", false),
+            ("b.0a1b2c3d.ma-part", true),
+            (".b.0a1b2c3.ma-part", true),
+            (".b.0a1b2c3x.ma-part", true),
+            ("..0a1b2c3d.ma-part", true),
+            (".ma-part", true),
+        ] {
+            assert_eq!(place("", key).is_ok(), fits, "{key}");
+        }
     }
 
     #[test]

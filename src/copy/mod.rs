@@ -43,7 +43,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub use digest::Verify;
 pub use error::Error;
 pub use event::{Event, EventSink, Silent};
-pub use options::Options;
+pub use options::{Options, Preserve};
 pub use plan::Plan;
 pub use preview::preview;
 pub use select::Selection;

@@ -29,8 +29,26 @@ pub struct Options {
     pub durable: bool,
     /// The first file that fails ends the run.
     pub fail_fast: bool,
+    /// What of a file is kept in metadata of its object, and comes back.
+    pub preserve: Preserve,
     /// What is copied, and what is left.
     pub selection: Arc<Selection>,
+}
+
+/// What of a file, beside its bytes, is kept in metadata of its object, and comes back from there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preserve {
+    /// When it was last written.
+    pub modified: bool,
+    /// Its permissions; never its owner, nor the bits that let it run as its owner.
+    pub mode: bool,
+}
+
+impl Preserve {
+    /// Whether anything is.
+    pub fn is_any(self) -> bool {
+        self.modified || self.mode
+    }
 }
 
 impl Default for Options {
@@ -45,6 +63,7 @@ impl Default for Options {
             journal: None,
             durable: false,
             fail_fast: false,
+            preserve: Preserve::default(),
             selection: Arc::default(),
         }
     }

@@ -42,6 +42,8 @@ struct State {
     taken: Duration,
     starved: bool,
     best: f64,
+    // The least that requests of a window took on average.
+    quickest: Duration,
     // The limit has just changed: this window still shows what was before.
     settling: bool,
     // The limit before the last try, to go back to.
@@ -73,6 +75,7 @@ impl Pace {
             taken: Duration::ZERO,
             starved: false,
             best: 0.0,
+            quickest: Duration::MAX,
             settling: false,
             before: limit,
             phase: Phase::Growing,
@@ -107,11 +110,12 @@ impl Pace {
             state.slow_down(now);
         }
         let requests = u32::try_from(state.requests).unwrap_or(u32::MAX);
-        let window = (state.taken / requests.max(1)).clamp(WINDOW, LONGEST_WINDOW);
+        let latency = state.taken / requests.max(1);
+        let window = latency.clamp(WINDOW, LONGEST_WINDOW);
         let elapsed = now.saturating_duration_since(state.window);
         if elapsed >= window {
             let work = (state.bytes + state.requests * REQUEST) as f64 / elapsed.as_secs_f64();
-            state.judge(work, self.most);
+            state.judge(work, latency, self.most);
             state.open_window(now);
         }
         state.limit
@@ -129,22 +133,32 @@ impl Pace {
 
 impl State {
     /// Takes what a window brought into account.
-    fn judge(&mut self, work: f64, most: usize) {
+    fn judge(&mut self, work: f64, latency: Duration, most: usize) {
+        self.quickest = self.quickest.min(latency);
         if std::mem::take(&mut self.settling) || !self.starved {
             // Where the limit held nobody back, the window says nothing about it.
             return;
         }
         match self.phase {
             Phase::Growing if work > self.best * 1.15 => self.raise(work, 2.0, most),
-            Phase::Growing | Phase::Trying if work < self.best * 0.9 => {
+            Phase::Trying if work > self.best * 1.05 => self.raise(work, 1.25, most),
+            Phase::Growing if work > self.best * 1.05 => self.phase = Phase::Steady(REST),
+            // More at once does not bring more: it only waits elsewhere.
+            Phase::Growing | Phase::Trying => {
                 self.limit = self.before;
+                self.settling = true;
                 self.phase = Phase::Steady(REST);
             }
-            Phase::Trying if work > self.best * 1.05 => self.raise(work, 1.25, most),
-            Phase::Growing | Phase::Trying => self.phase = Phase::Steady(REST),
             Phase::Steady(0) => {
                 self.best = work;
                 self.raise(work, 1.25, most);
+            }
+            // Everybody waits longer, and less is done: the store, or the way to it, has too much to do.
+            Phase::Steady(_) if latency > self.quickest * 3 && work < self.best * 0.9 => {
+                self.limit = (self.limit * 4 / 5).max(1);
+                self.best = work;
+                self.settling = true;
+                self.phase = Phase::Steady(REST);
             }
             Phase::Steady(left) => self.phase = Phase::Steady(left - 1),
         }
@@ -171,6 +185,7 @@ impl State {
         self.limit = (self.limit / 2).max(1);
         self.before = self.limit;
         self.best = 0.0;
+        self.quickest = Duration::MAX;
         self.phase = Phase::Steady(REST);
         self.paused_until = Some(now + PAUSE);
         self.open_window(now);
@@ -216,7 +231,7 @@ mod tests {
         assert_eq!(pace.limit(), 256, "nothing but the cap ends it");
         let pace = Pace::new(256, now);
         run(&pace, &mut now, 120, Duration::from_millis(20), 60);
-        assert!((40..=100).contains(&pace.limit()), "{}", pace.limit());
+        assert!((START..=100).contains(&pace.limit()), "{}", pace.limit());
         assert_eq!(Pace::new(4, now).limit(), 4);
     }
 

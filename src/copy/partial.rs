@@ -2,34 +2,32 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use md5::{Digest as _, Md5};
 use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, fdatasync, flock, fstat, fsync, futimens, openat, renameat,
-    statat, unlinkat,
+    AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, fchmod, fdatasync, flock, fstat, fsync, futimens, linkat,
+    openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use time::OffsetDateTime;
 
 use crate::copy::error::Error;
-use crate::copy::key::LONGEST_NAME;
-
-/// Ends the name of a file that is not complete.
-pub const PARTIAL_SUFFIX: &str = ".ma-part";
-
-/// Length of the hash in the name of a partial file.
-pub(super) const HASH: usize = 8;
+use crate::copy::key::{HASH, LONGEST_NAME, PARTIAL_SUFFIX};
 
 /// How a file gets its name.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Finish {
     /// The time it gets; `None` for now.
     pub modified: Option<OffsetDateTime>,
+    /// The permissions it gets; `None` for those that new files have.
+    pub mode: Option<u32>,
     /// It is on the disk before it has its name, and so is the name.
     pub durable: bool,
+    /// What has the name already keeps it.
+    pub keep_existing: bool,
 }
 
 /// A file that is not complete; removed when dropped before [`Partial::finish`].
@@ -62,10 +60,15 @@ impl Partial {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = openat(folder, &partial_name, flags, Mode::from_raw_mode(0o666)) else { return Ok(None) };
         let file = Some(Arc::new(File::from(file)));
-        let partial = Self { file, folder: Arc::clone(folder), partial_name, name: name.to_owned(), path };
-        match flock(partial.file(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(partial)),
-            Err(_) => Err(Error::local("create", &partial.path, io::Error::other("another copy is writing the same file"))),
+        let mut partial = Self { file, folder: Arc::clone(folder), partial_name, name: name.to_owned(), path };
+        match lock(&partial.file()) {
+            Ok(true) => Ok(Some(partial)),
+            Ok(false) => {
+                // It is the other's to remove.
+                partial.file = None;
+                Err(Error::local("create", &partial.path, io::Error::other("another copy is writing the same file")))
+            }
+            Err(error) => Err(Error::local("create", &partial.path, error.into())),
         }
     }
 
@@ -84,13 +87,16 @@ impl Partial {
         self.file = None;
     }
 
-    /// Gives the file its final name and the time of the object, replacing what was there.
+    /// Gives the file its final name and the time of the object, replacing what was there unless that is to be kept.
     ///
     /// # Errors
-    /// [`Error::Local`]; the partial file is removed.
+    /// [`Error::Local`], [`Error::Exists`]; the partial file is removed.
     pub fn finish(mut self, how: Finish) -> Result<(), Error> {
         let failed = |error: Errno| Error::local("create", &self.path, error.into());
         let file = self.file();
+        if let Some(mode) = how.mode {
+            fchmod(&file, Mode::from_raw_mode((mode & 0o777) as _)).map_err(failed)?;
+        }
         if let Some(modified) = how.modified {
             let nanoseconds = i64::from(modified.nanosecond());
             let time = Timespec { tv_sec: modified.unix_timestamp(), tv_nsec: nanoseconds };
@@ -99,7 +105,14 @@ impl Partial {
         if how.durable {
             fdatasync(&file).map_err(failed)?;
         }
-        renameat(&self.folder, &self.partial_name, &self.folder, &self.name).map_err(failed)?;
+        if how.keep_existing {
+            rename_into_nothing(&self.folder, &self.partial_name, &self.name).map_err(|error| match error {
+                Errno::EXIST => Error::Exists(self.path.display().to_string()),
+                error => failed(error),
+            })?;
+        } else {
+            renameat(&self.folder, &self.partial_name, &self.folder, &self.name).map_err(failed)?;
+        }
         self.file = None;
         if how.durable {
             fsync(&self.folder).map_err(failed)?;
@@ -113,6 +126,29 @@ impl Drop for Partial {
         if self.file.is_some() {
             let _ = unlinkat(&self.folder, &self.partial_name, AtFlags::empty());
         }
+    }
+}
+
+/// Renames unless something has the name, however late it came.
+fn rename_into_nothing(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    match rustix::fs::renameat_with(folder, from, folder, to, rustix::fs::RenameFlags::NOREPLACE) {
+        // The file system, or the system, does not know the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        renamed => return renamed,
+    }
+    link_into_nothing(folder, from, to)
+}
+
+/// The same with a second link, which never takes the place of anything; where there are no links, it is looked first.
+fn link_into_nothing(folder: &OwnedFd, from: &str, to: &str) -> Result<(), Errno> {
+    match linkat(folder, from, folder, to, AtFlags::empty()) {
+        Ok(()) => unlinkat(folder, from, AtFlags::empty()),
+        Err(Errno::EXIST) => Err(Errno::EXIST),
+        Err(_) => match statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Err(Errno::EXIST),
+            Err(_) => renameat(folder, from, folder, to),
+        },
     }
 }
 
@@ -143,7 +179,7 @@ pub(super) fn remove_unless_claimed(folder: &OwnedFd, partial_name: &str) {
 
 /// Locks a partial file; `false` when another copy has it, or has just finished it.
 pub(super) fn claim(folder: &OwnedFd, file: &OwnedFd, partial_name: &str) -> Result<bool, Errno> {
-    if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
+    if !lock(file)? {
         return Ok(false);
     }
     // Between open and lock another copy may have renamed this very file: then it is no longer ours to write.
@@ -153,6 +189,15 @@ pub(super) fn claim(folder: &OwnedFd, file: &OwnedFd, partial_name: &str) -> Res
     }
     let named = statat(folder, partial_name, AtFlags::SYMLINK_NOFOLLOW);
     Ok(named.is_ok_and(|named| (ours.st_dev, ours.st_ino) == (named.st_dev, named.st_ino)))
+}
+
+/// Whether the file is ours now. Where the file system knows no locks, it counts as ours: some clusters are mounted so.
+fn lock(file: &impl AsFd) -> Result<bool, Errno> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(true),
+        Err(Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// `.<name>.<hash>.ma-part`, the name cut where it would be too long.
@@ -168,7 +213,27 @@ pub(super) fn partial_name(name: &str, version: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::partial_name;
+    use super::{link_into_nothing, partial_name, rename_into_nothing};
+    use crate::copy::key::is_partial;
+
+    #[test]
+    fn what_has_the_name_keeps_it() {
+        for rename in [rename_into_nothing, link_into_nothing] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name| folder.path().join(name);
+            std::fs::write(path("taken"), "old").unwrap();
+            std::os::unix::fs::symlink("nowhere", path("link")).unwrap();
+            std::fs::write(path("new"), "new").unwrap();
+            let handle = std::fs::File::open(folder.path()).unwrap().into();
+            for name in ["taken", "link"] {
+                assert_eq!(rename(&handle, "new", name), Err(rustix::io::Errno::EXIST), "{name}");
+            }
+            assert_eq!(std::fs::read(path("taken")).unwrap(), b"old");
+            rename(&handle, "new", "free").unwrap();
+            assert_eq!(std::fs::read(path("free")).unwrap(), b"new");
+            assert!(!path("new").exists());
+        }
+    }
 
     #[test]
     fn partial_names_fit() {
@@ -176,7 +241,7 @@ mod tests {
         assert_ne!(partial_name("f", "v"), partial_name("f", "w"));
         for name in ["x".repeat(255), "é".repeat(127)] {
             let partial = partial_name(&name, "v");
-            assert!(partial.len() <= 255 && partial.ends_with(".ma-part"), "{partial}");
+            assert!(partial.len() <= 255 && is_partial(&partial), "{partial}");
         }
     }
 }

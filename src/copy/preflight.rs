@@ -9,7 +9,7 @@ use rustix::fs::{Access, StatVfs, StatVfsMountFlags, access, statvfs};
 use rustix::process::geteuid;
 
 use crate::copy::error::Error;
-use crate::copy::partial::PARTIAL_SUFFIX;
+use crate::copy::key::PARTIAL_SUFFIX;
 use crate::copy::scan::Item;
 
 /// Looks at the folder that a download goes to; nothing is made.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use tokio::sync::mpsc::channel;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::copy::digest::Check;
@@ -14,7 +15,6 @@ use crate::copy::plan::Plan;
 use crate::copy::scan::{self, Context, Item, WAITING};
 use crate::copy::summary::Summary;
 use crate::copy::update::Verdict;
-use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
 
 /// Something that would be done. Where from and where to are what all have in common, and the rest of each name.
@@ -65,6 +65,7 @@ pub async fn preview(
 
 async fn folder(context: Context, plan: &Plan, each: Each<'_>) -> Result<Summary, Error> {
     let (sender, mut items) = channel(WAITING);
+    let client = context.client.clone();
     let (scan, from, to) = match plan.clone() {
         Plan::UploadFolder { source, destination } => {
             let destination = destination.as_folder();
@@ -92,6 +93,7 @@ async fn folder(context: Context, plan: &Plan, each: Each<'_>) -> Result<Summary
     };
     let mut telling = Telling { summary: Summary::default(), from, to, prefix_length, action, each };
     while let Some(batch) = items.recv().await {
+        let batch = settled(&client, plan, batch).await?;
         if batch.into_iter().try_for_each(|item| telling.item(item)).is_break() {
             drop(items);
             break;
@@ -100,6 +102,32 @@ async fn folder(context: Context, plan: &Plan, each: Each<'_>) -> Result<Summary
     let summary = telling.summary;
     scan.finish().await?;
     Ok(summary)
+}
+
+/// Looks at the objects of a batch that are in doubt, all at once; what need not be copied becomes skipped.
+async fn settled(client: &Client, plan: &Plan, mut batch: Vec<Item>) -> Result<Vec<Item>, Error> {
+    let mut looks = JoinSet::new();
+    for (at, item) in batch.iter().enumerate() {
+        let client = client.clone();
+        match (item, plan) {
+            (Item::LocalFile { name, doubt: Some(doubt), .. }, Plan::UploadFolder { destination, .. }) => {
+                let (doubt, url) = (*doubt, destination.as_folder().join(name));
+                looks.spawn(async move { (at, doubt.source.size, doubt.look_up(&client, &url).await) });
+            }
+            (Item::Object { entry, doubt: Some(doubt), .. }, Plan::DownloadFolder { source, .. }) => {
+                let (doubt, url) = (*doubt, ObsUrl::new(&source.bucket, entry.key.clone()));
+                looks.spawn(async move { (at, doubt.source.size, doubt.look_down(&client, &url).await) });
+            }
+            _ => {}
+        }
+    }
+    while let Some(looked) = looks.join_next().await {
+        let (at, bytes, verdict) = looked.map_err(|error| Error::local("compare", "", std::io::Error::other(error)))?;
+        if let Verdict::Leave(_) = verdict? {
+            batch[at] = Item::Skipped { files: 1, bytes };
+        }
+    }
+    Ok(batch)
 }
 
 struct AbortOnDrop(tokio::task::JoinHandle<Result<(), Error>>);
@@ -132,7 +160,7 @@ impl Telling<'_> {
                 self.summary.add(size, Check::None);
                 self.tell(self.action, Some(&name), &name, size, reason)
             }
-            Item::Object { name, entry, reason } => {
+            Item::Object { name, entry, reason, .. } => {
                 self.summary.add(entry.size, Check::None);
                 let from = &entry.key[self.prefix_length.min(entry.key.len())..];
                 self.tell(self.action, Some(from), &name, entry.size, reason)
@@ -175,11 +203,10 @@ async fn one_upload(context: &Context, source: &Path, destination: &ObsUrl, each
 
 async fn one_download(context: &Context, source: &ObsUrl, destination: &Path, each: Each<'_>) -> Result<Summary, Error> {
     let info = context.client.head(source).await?;
-    let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
     let name = destination.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let verdict = scan::listing::one(context, destination.parent().unwrap_or(Path::new("/")), name, &entry)?;
+    let verdict = scan::listing::one(context, destination.parent().unwrap_or(Path::new("/")), name, source, &info)?;
     let ends = [source.to_string(), destination.display().to_string()];
-    Ok(one("download", ends, entry.size, verdict, each))
+    Ok(one("download", ends, info.size, verdict, each))
 }
 
 async fn one_copy(context: &Context, source: &ObsUrl, destination: &ObsUrl, each: Each<'_>) -> Result<Summary, Error> {
@@ -192,6 +219,7 @@ fn one(action: &'static str, [from, to]: [String; 2], bytes: u64, verdict: Verdi
     let mut summary = Summary::default();
     match verdict {
         Verdict::Leave(_) => summary.skip(1, bytes),
+        Verdict::Doubt(doubt) => return one(action, [from, to], bytes, doubt.listed(), each),
         Verdict::Copy(reason) => {
             summary.add(bytes, Check::None);
             let _ = each(&Action { action, source: Some([&from, ""]), destination: [&to, ""], bytes, reason });

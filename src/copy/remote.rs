@@ -91,7 +91,7 @@ pub(super) async fn object(run: &Arc<Run>, bucket: &str, entry: &Entry, destinat
 
 /// Some stores cannot copy what stands for a folder; there is nothing in it anyway.
 async fn marker(run: &Run, destination: &ObsUrl) -> Result<Done, Error> {
-    let permit = run.budget.permit(0).await;
+    let permit = run.permit(0).await?;
     let options = PutOptions::default();
     let putting = run.client.retrying(async |_| run.client.put_once(destination, Payload::Whole(Bytes::new()), &options).await);
     run.unless_stopped(putting).await??;
@@ -100,7 +100,7 @@ async fn marker(run: &Run, destination: &ObsUrl) -> Result<Done, Error> {
 }
 
 async fn whole(run: &Run, source: &ObsUrl, entry: &Entry, destination: &ObsUrl) -> Result<Check, Error> {
-    let permit = run.budget.permit(0).await;
+    let permit = run.permit(0).await?;
     let copying = async {
         let from = CopySource { url: source, etag: &entry.etag };
         let etag = run.client.copy_object(from, destination).await.map_err(|error| changed(source, error))?;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{Receiver, channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::copy::budget::{Budget, Counter};
+use crate::copy::budget::{Budget, Counter, Permit};
 use crate::copy::destination::Destination;
 use crate::copy::digest::Check;
 use crate::copy::download::small::Writes;
@@ -24,11 +24,13 @@ use crate::copy::preflight::{self, Room};
 use crate::copy::rate::Rate;
 use crate::copy::report::{Line, Status};
 use crate::copy::scan::{self, Item, WAITING};
+use crate::copy::select::Existing;
 use crate::copy::summary::Summary;
 use crate::copy::tally::Tally;
 use crate::copy::update::Verdict;
 use crate::copy::upload::small::Loads;
 use crate::copy::{Options, download, key, upload};
+use crate::obs::attributes::Preserved;
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
 
@@ -64,8 +66,16 @@ impl Counter for Complaints {
 /// A file or folder that arrived.
 #[derive(Debug)]
 pub(super) enum Done {
-    File { bytes: u64, check: Check },
+    File {
+        bytes: u64,
+        check: Check,
+    },
     Folder,
+    /// It was left, for this reason.
+    Left {
+        bytes: u64,
+        reason: &'static str,
+    },
 }
 
 pub(super) type Outcome = (String, Result<Done, Error>);
@@ -76,6 +86,8 @@ impl Run {
         let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
         let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
+        // What exists is found by the scan; what comes later, by whoever makes the object or the file.
+        let client = if options.selection.existing == Existing::Keep { client.keeping_objects() } else { client };
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
         Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel, room: Mutex::default() })
@@ -96,9 +108,23 @@ impl Run {
         Ok(summary)
     }
 
+    /// Leave for a request that holds so many bytes, unless the run is stopped first.
+    pub(super) async fn permit(&self, bytes: u64) -> Result<Permit, Error> {
+        let permit = std::pin::pin!(self.budget.permit(bytes));
+        let permit = self.cancel.run_until_cancelled(permit).await.ok_or(Error::Cancelled)?;
+        if self.cancel.is_cancelled() { Err(Error::Cancelled) } else { Ok(permit) }
+    }
+
     /// How a download that is complete gets its name.
-    pub(super) fn finish(&self, modified: Option<OffsetDateTime>) -> Finish {
-        Finish { modified, durable: self.options.durable }
+    pub(super) fn finish(&self, modified: Option<OffsetDateTime>, preserved: Preserved) -> Finish {
+        let modified = preserved.modified.filter(|_| self.options.preserve.modified).or(modified);
+        let mode = preserved.mode.filter(|_| self.options.preserve.mode);
+        Finish { modified, mode, durable: self.options.durable, keep_existing: self.keeps_existing() }
+    }
+
+    /// Nothing that exists is replaced.
+    pub(super) fn keeps_existing(&self) -> bool {
+        self.options.selection.existing == Existing::Keep
     }
 
     /// Waits until so many bytes may be moved.
@@ -124,7 +150,7 @@ impl Run {
         }
         self.found(status.len());
         self.events.event(Event::ScanDone);
-        let done = upload::file(self, &source, &destination, status.len()).await?;
+        let done = upload::file(self, &source, &destination, status.len(), None).await?;
         Ok(self.summarise_one(name, done))
     }
 
@@ -135,9 +161,10 @@ impl Run {
             if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
         })?;
         let folder = destination.parent().unwrap_or(Path::new("/"));
-        let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
         let context = scan::Context::new(&self.client, &self.options);
-        if let Verdict::Leave(reason) = scan::listing::one(&context, folder, name, &entry)? {
+        let verdict = scan::listing::one(&context, folder, name, &source, &info)?;
+        let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
+        if let Verdict::Leave(reason) = verdict {
             return Ok(self.skip_one(name, entry.size, reason));
         }
         preflight::check_writable(folder)?;
@@ -145,7 +172,7 @@ impl Run {
         self.found(entry.size);
         self.events.event(Event::ScanDone);
         let target = Arc::new(Destination::open(folder)?);
-        let done = download::object(self, &target, name, &source.bucket, &entry).await?;
+        let done = download::object(self, &target, name, &source.bucket, &entry, None).await?;
         Ok(self.summarise_one(name.to_owned(), done))
     }
 
@@ -155,9 +182,9 @@ impl Run {
             tokio::spawn(scan::upload(scan::Context::new(&self.client, &self.options), source, destination.clone(), sender));
         let summary = self
             .pump(receiver, |run, item| match item {
-                Item::LocalFile { name, path, size, .. } => {
+                Item::LocalFile { name, path, size, doubt, .. } => {
                     let url = destination.join(&name);
-                    Box::pin(async move { (name, upload::file(&run, &path, &url, size).await) })
+                    Box::pin(async move { (name, upload::file(&run, &path, &url, size, doubt).await) })
                 }
                 Item::LocalFolder { name } => {
                     let url = destination.join(&name).as_folder();
@@ -187,9 +214,9 @@ impl Run {
                     None => Destination::open(&path).map(|opened| Arc::clone(target.get_or_init(|| Arc::new(opened)))),
                 };
                 match item {
-                    Item::Object { name, entry, .. } => Box::pin(async move {
+                    Item::Object { name, entry, doubt, .. } => Box::pin(async move {
                         let done = match open() {
-                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry).await,
+                            Ok(target) => download::object(&run, &target, &name, &bucket, &entry, doubt).await,
                             Err(error) => Err(error),
                         };
                         (name, done)
@@ -297,6 +324,7 @@ impl Run {
                 self.events.event(Event::Finished { name, bytes, check });
             }
             Done::Folder => summary.folders += 1,
+            Done::Left { bytes, reason } => self.skip(summary, &name, bytes, reason),
         }
     }
 
@@ -307,19 +335,24 @@ impl Run {
     }
 
     fn skip_one(&self, name: &str, bytes: u64, reason: &'static str) -> Summary {
+        let mut summary = Summary::default();
+        self.skip(&mut summary, name, bytes, reason);
+        summary
+    }
+
+    fn skip(&self, summary: &mut Summary, name: &str, bytes: u64, reason: &'static str) {
         if let Some(report) = &self.options.selection.report {
             report.record(&Line { bytes: Some(bytes), reason: Some(reason), ..Line::new(name, Status::Skipped) });
         }
-        let mut summary = Summary::default();
         summary.skip(1, bytes);
         self.events.event(Event::Skipped { files: 1, bytes });
-        summary
     }
 
     fn announce(&self, item: &Item) {
         match item {
-            Item::LocalFile { size, .. } => self.found(*size),
-            Item::Object { entry, .. } => self.found(entry.size),
+            // Those in doubt count when it is known that they are copied.
+            Item::LocalFile { size, doubt: None, .. } => self.found(*size),
+            Item::Object { entry, doubt: None, .. } => self.found(entry.size),
             _ => {}
         }
     }

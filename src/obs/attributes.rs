@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
+use time::OffsetDateTime;
 
 use crate::auth::Secret;
 use crate::obs::client::Client;
+use crate::obs::control::ObjectInfo;
 use crate::obs::error::Error;
 use crate::obs::media::media_type;
 
@@ -188,6 +190,12 @@ impl Client {
         self.attributes = attributes.into();
         Ok(self)
     }
+
+    /// The same client, which leaves objects that exist alone.
+    pub(crate) fn keeping_objects(mut self) -> Self {
+        std::sync::Arc::make_mut(&mut self.attributes).no_overwrite = true;
+        self
+    }
 }
 
 /// The dialect's word for a storage class, whatever its case.
@@ -208,14 +216,58 @@ pub fn header_text(text: &str) -> Result<String, String> {
     }
 }
 
-/// Modification time (seconds and nanoseconds since 1970) and mode of a file as metadata, under the names and in the forms that
-/// s3fs and rclone read.
-pub fn preserved(modified: Option<(i64, u32)>, mode: Option<u32>) -> Vec<(String, String)> {
+/// Modification time (seconds and nanoseconds since 1970) and mode of a file as headers with metadata, under the names and in
+/// the forms that s3fs and rclone read.
+pub fn preserved(modified: Option<(i64, u32)>, mode: Option<u32>) -> Vec<(&'static str, String)> {
     let modified = modified.map(|(seconds, nanoseconds)| match nanoseconds {
-        0 => ("mtime".to_owned(), seconds.to_string()),
-        _ => ("mtime".to_owned(), format!("{seconds}.{nanoseconds:09}")),
+        0 => ("x-amz-meta-mtime", seconds.to_string()),
+        _ => ("x-amz-meta-mtime", format!("{seconds}.{nanoseconds:09}")),
     });
-    modified.into_iter().chain(mode.map(|mode| ("mode".to_owned(), mode.to_string()))).collect()
+    modified.into_iter().chain(mode.map(|mode| ("x-amz-meta-mode", mode.to_string()))).collect()
+}
+
+/// Adds headers with metadata, except those whose names are there already.
+pub(crate) fn add_metadata<'a>(metadata: &'a [(&'static str, String)], headers: &mut Vec<(&'a str, &'a str)>) {
+    for (name, value) in metadata {
+        if !headers.iter().any(|(other, _)| other == name) {
+            headers.push((name, value));
+        }
+    }
+}
+
+/// What metadata says of the file that an object was made of; nothing of what makes no sense there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Preserved {
+    /// When the file was last written.
+    pub modified: Option<OffsetDateTime>,
+    /// Its permissions, nothing else of its mode.
+    pub mode: Option<u32>,
+}
+
+impl Preserved {
+    /// Reads metadata; `value` gives that of a name.
+    pub fn read<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Self {
+        let modified = value("mtime").and_then(preserved_time).and_then(|(seconds, nanoseconds)| {
+            OffsetDateTime::from_unix_timestamp(seconds).ok()?.replace_nanosecond(nanoseconds).ok()
+        });
+        Self { modified, mode: value("mode").and_then(preserved_mode) }
+    }
+
+    /// Reads the metadata of an object that was looked at.
+    pub fn of(info: &ObjectInfo) -> Self {
+        let is = |name: &str, other: &str| name.eq_ignore_ascii_case(other);
+        Self::read(|name| info.metadata.iter().find(|(other, _)| is(name, other)).map(|(_, value)| value.as_str()))
+    }
+}
+
+/// Reads `mode` of metadata: permissions of a file. s3fs writes modes as decimal, rclone as octal numbers; the bits that say
+/// that it is a file tell which it is.
+pub fn preserved_mode(value: &str) -> Option<u32> {
+    let value = value.trim();
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit()).then_some(value)?;
+    let is_file = |mode: &u32| mode >> 12 == 0o10;
+    let decimal = digits.parse().ok().filter(is_file);
+    decimal.or_else(|| u32::from_str_radix(digits, 8).ok().filter(is_file)).map(|mode| mode & 0o777)
 }
 
 /// Reads `mtime` of metadata: seconds and nanoseconds since 1970.
@@ -230,7 +282,7 @@ pub fn preserved_time(value: &str) -> Option<(i64, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Attributes, CustomerKey, Encryption, dialect_class, header_text, preserved, preserved_time};
+    use super::{Attributes, CustomerKey, Encryption, dialect_class, header_text, preserved, preserved_mode, preserved_time};
     use crate::auth::Secret;
 
     fn headers(attributes: &Attributes, key: &str) -> String {
@@ -300,8 +352,14 @@ mod tests {
     #[test]
     fn keeps_time_and_mode_of_files() {
         let metadata = preserved(Some((1_700_000_000, 12)), Some(0o100_644));
-        let expected = [("mtime", "1700000000.000000012"), ("mode", "33188")];
-        assert_eq!(metadata, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = [("x-amz-meta-mtime", "1700000000.000000012"), ("x-amz-meta-mode", "33188")];
+        assert_eq!(metadata, expected.map(|(name, value)| (name, value.to_owned())));
+        for (mode, permissions) in [("33188", 0o644), ("0100755", 0o755), ("100600", 0o600), ("36863", 0o777)] {
+            assert_eq!(preserved_mode(mode), Some(permissions), "{mode}");
+        }
+        for bad in ["", "644", "0755", "16877", "41471", "-33188", "+33188", "120777", "99999999999", "rwx", "33188x"] {
+            assert_eq!(preserved_mode(bad), None, "{bad}");
+        }
         assert_eq!(preserved_time("1700000000.000000012"), Some((1_700_000_000, 12)));
         assert_eq!(preserved_time("-1.5"), Some((-1, 500_000_000)), "as it is written");
         assert_eq!(preserved_time("1700000000"), Some((1_700_000_000, 0)));

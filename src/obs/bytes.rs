@@ -12,6 +12,7 @@ use http::header::{
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+use crate::obs::attributes::{Preserved, add_metadata};
 use crate::obs::body::{Body, Payload, StreamBody};
 use crate::obs::client::Client;
 use crate::obs::error::Error;
@@ -30,6 +31,10 @@ pub struct PutOptions {
     pub content_md5: Option<String>,
     /// `partNumber` and `uploadId`: sends a part instead of an object.
     pub part: Option<(u32, String)>,
+    /// Send no condition: what is there was made by this caller a moment ago.
+    pub replaces: bool,
+    /// Headers with metadata of this object alone; where the client's attributes have the same name, those are sent.
+    pub metadata: Vec<(&'static str, String)>,
 }
 
 /// What the store says of an object it took or gives.
@@ -43,6 +48,8 @@ pub struct Tags {
     pub crc64nvme: Option<u64>,
     /// The store keeps the object encrypted with a key of its own, so its ETag is no MD5.
     pub encrypted: bool,
+    /// What the metadata says of the file that the object was made of, where that was asked for.
+    pub preserved: Preserved,
 }
 
 impl Tags {
@@ -62,6 +69,8 @@ pub struct GetOptions {
     pub if_match: Option<String>,
     /// Ask stores of the AWS family for their checksum.
     pub checksum: bool,
+    /// Read what the metadata says of the file that the object was made of.
+    pub preserved: bool,
 }
 
 /// The head of an answer to a get, and its body to come.
@@ -97,7 +106,10 @@ impl Client {
             self.attributes.add_key(&mut headers);
         } else {
             self.attributes.add_headers(&url.key, &mut headers);
-            self.attributes.add_condition(&mut headers);
+            add_metadata(&options.metadata, &mut headers);
+            if !options.replaces {
+                self.attributes.add_condition(&mut headers);
+            }
         }
         let call = Call { operation, method: "PUT", url, query: &query, headers: &headers, payload };
         let answer = self.exchange(call, &[]).await?;
@@ -145,7 +157,12 @@ impl Client {
                 size
             }
         };
-        let tags = tags(&answer.headers);
+        let mut tags = tags(&answer.headers);
+        if options.preserved {
+            let text = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+            let metadata = |name: &str| text(&format!("x-amz-meta-{name}")).or_else(|| text(&format!("x-obs-meta-{name}")));
+            tags.preserved = Preserved::read(metadata);
+        }
         if options.if_match.as_ref().is_some_and(|etag| *etag != tags.etag) {
             return Err(wrong("the store ignored If-Match and sent another version".to_owned()));
         }
@@ -162,6 +179,7 @@ impl Client {
         for (name, value) in extra {
             request.headers_mut().insert(name, header_value(value)?);
         }
+        let streams = matches!(call.payload, Payload::Stream { .. });
         let body = StreamBody::new(call.payload, Arc::clone(&reason));
         let answer = match Box::pin(wire.send(&host, request.map(|()| body))).await {
             Ok(answer) => answer,
@@ -173,6 +191,10 @@ impl Client {
         let length = header(&answer.headers, &CONTENT_LENGTH).and_then(|length| length.parse().ok());
         let (status, mut answer) = (answer.status, answer);
         let headers = std::mem::take(&mut answer.headers);
+        if streams && !status.is_success() {
+            // What was not sent of the body would come before the next request.
+            answer.link.retire();
+        }
         let body = answer.body(wire, target.clone(), operation, length);
         if status.is_success() {
             return Ok(Reply { headers, length, body });
@@ -274,6 +296,7 @@ fn tags(headers: &HeaderMap) -> Tags {
         crc64: text("x-obs-checksum-crc64ecma").or_else(|| text("x-obs-hash-crc64ecma")).and_then(|value| value.parse().ok()),
         crc64nvme: text("x-amz-checksum-crc64nvme").filter(|_| whole).and_then(decode_crc),
         encrypted: is_encrypted(headers),
+        preserved: Preserved::default(),
     }
 }
 

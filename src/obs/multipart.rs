@@ -3,6 +3,7 @@
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use md5::{Digest as _, Md5};
 
+use crate::obs::attributes::add_metadata;
 use crate::obs::client::Client;
 use crate::obs::error::Error;
 use crate::obs::sdk::{convert, with_headers};
@@ -27,6 +28,17 @@ impl Client {
     pub async fn create_multipart(&self, url: &ObsUrl) -> Result<String, Error> {
         let mut headers = Vec::new();
         self.attributes.add_headers(&url.key, &mut headers);
+        self.create_multipart_with(url, &headers).await
+    }
+
+    /// The same with metadata of this object alone, as in [`PutOptions::metadata`](crate::obs::bytes::PutOptions::metadata).
+    ///
+    /// # Errors
+    /// Every [`Error`].
+    pub async fn create_multipart_of(&self, url: &ObsUrl, metadata: &[(&'static str, String)]) -> Result<String, Error> {
+        let mut headers = Vec::new();
+        self.attributes.add_headers(&url.key, &mut headers);
+        add_metadata(metadata, &mut headers);
         self.create_multipart_with(url, &headers).await
     }
 

@@ -65,6 +65,8 @@ pub(crate) struct Link {
     sender: SendRequest<StreamBody>,
     connection: Connection<Watched, StreamBody>,
     ended: bool,
+    // Not to be used again.
+    retired: bool,
     proxied: bool,
     host: String,
     progress: Progress,
@@ -105,7 +107,7 @@ impl Wire {
 
     /// Keeps a connection whose last answer has been read to its end.
     pub(crate) fn give_back(&self, mut link: Box<Link>) {
-        if link.ended {
+        if link.ended || link.retired {
             return;
         }
         link.freed = Instant::now();
@@ -154,6 +156,7 @@ impl Wire {
             sender,
             connection,
             ended: false,
+            retired: false,
             proxied,
             host: host.to_owned(),
             progress,
@@ -202,6 +205,11 @@ impl Link {
             _ if self.ended => Poll::Ready(Err(self.closed())),
             _ => self.poll_stall(context).map(Err),
         }
+    }
+
+    /// No other request goes this way.
+    pub(crate) fn retire(&mut self) {
+        self.retired = true;
     }
 
     /// Polls something that this connection brings about.

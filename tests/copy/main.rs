@@ -22,6 +22,7 @@ mod meter;
 mod mirror;
 mod null_store;
 mod pipes;
+mod preserve;
 mod process;
 mod program;
 #[path = "../python/mod.rs"]

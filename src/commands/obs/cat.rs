@@ -43,9 +43,11 @@ async fn stream(ctx: &Ctx, client: &Client, url: &ObsUrl) -> Result<(), Error> {
             let version = known.take();
             known.set(version.clone());
             let options = match version {
-                Some((size, etag)) if written.get() > 0 => {
-                    GetOptions { range: Some((written.get(), size - written.get())), if_match: Some(etag), checksum: false }
-                }
+                Some((size, etag)) if written.get() > 0 => GetOptions {
+                    range: Some((written.get(), size - written.get())),
+                    if_match: Some(etag),
+                    ..GetOptions::default()
+                },
                 _ => GetOptions::default(),
             };
             let mut got = client.get_once(url, &options).await.map_err(CatError::Store)?;

@@ -48,6 +48,7 @@ use crate::ui::Format;
   ma-cli obs-copy --discard-unfinished 0b6f2f9d3c1e4a57
   ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --include '*.jpg' --exclude 'tmp/'
   ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --delete --dry-run
+  ma-cli obs-copy ./data/ obs://bucket/data/ -d --update --preserve mtime,mode
   ma-cli obs-copy obs://bucket/data/ ./data/ -d --shard 1/4 --report report.jsonl
   ma-cli obs-copy obs://bucket/data/ ./data/ -d --files-from report.jsonl")]
 pub struct ObsCopyArgs {
@@ -100,6 +101,9 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let mut selection = copy::Selection::default();
     args.selection.apply(&mut selection, &ctx.env.directory)?;
     args.existing.apply(&mut selection, &ctx.env.directory)?;
+    if options.preserve.modified {
+        selection.existing = selection.existing.by_own_time();
+    }
     selection.check(&plan)?;
     options.selection = Arc::new(selection);
     if args.existing.is_dry_run() {

@@ -31,6 +31,10 @@ pub(super) struct TransferArgs {
     /// Write downloads to the disk itself (fsync) before they get their names
     #[arg(long)]
     durable: bool,
+    /// What of a file to keep in metadata of its object, and to give back to downloads: its time, its permissions
+    #[arg(long, value_name = "WHAT", value_delimiter = ',',
+          value_parser = clap::builder::PossibleValuesParser::new(["mtime", "mode", "none"]))]
+    preserve: Vec<String>,
     /// End the run with the first file that fails
     #[arg(long)]
     fail_fast: bool,
@@ -42,7 +46,9 @@ pub(super) struct TransferArgs {
 impl TransferArgs {
     /// After how long a request counts as stalled.
     pub(super) fn stall(&self) -> Duration {
-        Duration::from_secs(self.stall_timeout)
+        // What a limited rate holds back is no stall.
+        let piece = self.limit_rate.map_or(0, |rate| 2 * copy::budget::PIECE as u64 / rate + 1);
+        Duration::from_secs(self.stall_timeout.max(piece))
     }
 
     /// Puts what was asked for into the options.
@@ -55,6 +61,8 @@ impl TransferArgs {
         options.memory = self.max_memory.unwrap_or(options.memory);
         options.durable = self.durable;
         options.fail_fast = self.fail_fast;
+        let keeps = |what: &str| self.preserve.iter().any(|word| word == what);
+        options.preserve = copy::Preserve { modified: keeps("mtime"), mode: keeps("mode") };
     }
 }
 

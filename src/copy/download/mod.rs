@@ -15,9 +15,10 @@ use crate::copy::download::write::{begin, finish, same_size, write};
 use crate::copy::error::Error;
 use crate::copy::parts::Division;
 use crate::copy::run::{Done, Run};
-use crate::obs::ObsUrl;
+use crate::copy::update::{Doubt, Verdict};
 use crate::obs::bytes::GetOptions;
 use crate::obs::list::Entry;
+use crate::obs::{self, ObsUrl};
 
 /// Fetches an object to `name` below the destination.
 pub(super) async fn object(
@@ -26,11 +27,25 @@ pub(super) async fn object(
     name: &str,
     bucket: &str,
     entry: &Entry,
+    doubt: Option<Doubt>,
 ) -> Result<Done, Error> {
     let url = ObsUrl::new(bucket, entry.key.clone());
+    if let Some(doubt) = doubt {
+        let permit = run.budget.permit(0).await;
+        if let Verdict::Leave(reason) = run.unless_stopped(doubt.look_down(&run.client, &url)).await?? {
+            return Ok(Done::Left { bytes: entry.size, reason });
+        }
+        drop(permit);
+        run.found(entry.size);
+    }
     let division = Division::new(entry.size, run.options.part_size);
-    let check = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
-        Box::pin(in_parts(run, destination, name, &url, entry, division)).await?
+    let fetched = if entry.size > PIECE as u64 && division.is_divided() && run.options.verify != Verify::Md5 {
+        let fetch = || Box::pin(in_parts(run, destination, name, &url, entry, division));
+        match fetch().await {
+            // A byte changed on the way, in a part that nothing tells: once more from the beginning.
+            Err(Error::Store(obs::Error::Digest { .. })) => fetch().await,
+            fetched => fetched,
+        }
     } else {
         let fetching = async {
             match entry.size <= PIECE as u64 {
@@ -43,10 +58,14 @@ pub(super) async fn object(
         tokio::select! {
             biased;
             () = run.cancel.cancelled() => return Err(Error::Cancelled),
-            fetched = fetching => fetched?,
+            fetched = fetching => fetched,
         }
     };
-    Ok(Done::File { bytes: entry.size, check })
+    match fetched {
+        // It came to be after the scan.
+        Err(Error::Exists(_)) => Ok(Done::Left { bytes: entry.size, reason: "exists" }),
+        fetched => fetched.map(|check| Done::File { bytes: entry.size, check }),
+    }
 }
 
 async fn in_one_piece(
@@ -60,10 +79,11 @@ async fn in_one_piece(
     let partial = begin(destination, name, &entry.etag).await?;
     let target = url.to_string();
     let verify = run.options.verify;
-    let (check, modified) = run
+    let (check, modified, preserved) = run
         .client
         .retrying(async |_| {
-            let options = GetOptions { checksum: verify == Verify::Crc, ..GetOptions::default() };
+            let (checksum, preserved) = (verify == Verify::Crc, run.options.preserve.is_any());
+            let options = GetOptions { checksum, preserved, ..GetOptions::default() };
             let got = run.client.get_once(url, &options).await?;
             same_size(url, &got, entry)?;
             let (tags, modified) = (got.tags.clone(), got.modified);
@@ -71,10 +91,10 @@ async fn in_one_piece(
             let (value, meter) = write(run, &partial, got, 0, digester).await?;
             let check = value.compare(verify, "get", &target, &tags)?;
             meter.keep();
-            Ok::<_, Error>((check, modified))
+            Ok::<_, Error>((check, modified, tags.preserved))
         })
         .await?;
     drop(permit);
-    finish(partial, run.finish(entry.modified.or(modified))).await?;
+    finish(partial, run.finish(entry.modified.or(modified), preserved)).await?;
     Ok(check)
 }

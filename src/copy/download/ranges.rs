@@ -53,7 +53,7 @@ pub(super) async fn in_parts(
         }
     };
     match compare(value, &tags) {
-        Ok(check) => download.finish(run.finish(entry.modified)).await.map(|()| check),
+        Ok(check) => download.finish(run.finish(entry.modified, tags.preserved)).await.map(|()| check),
         Err(error) => {
             download.remove();
             Err(error)
@@ -139,7 +139,12 @@ async fn look(run: &Run, url: &ObsUrl, entry: &Entry) -> Result<Tags, Error> {
 
 fn options(run: &Run, entry: &Entry, offset: u64, length: u64) -> GetOptions {
     let if_match = Some(entry.etag.clone());
-    GetOptions { range: Some((offset, length)), if_match, checksum: run.options.verify == Verify::Crc }
+    GetOptions {
+        range: Some((offset, length)),
+        if_match,
+        checksum: run.options.verify == Verify::Crc,
+        preserved: run.options.preserve.is_any(),
+    }
 }
 
 async fn get(run: &Run, url: &ObsUrl, entry: &Entry, options: &GetOptions) -> Result<Got, Error> {

@@ -220,7 +220,9 @@ impl Download {
 
     /// Keeps what another run can go on with; the rest is removed.
     pub(super) fn give_up(self, run: &Run, error: &Error) {
-        let done = self.done.load(Ordering::Relaxed);
+        // What an earlier process left and was not looked at yet is kept too.
+        let earlier: u64 = self.earlier.values().map(|finished| finished.length).sum();
+        let done = self.done.load(Ordering::Relaxed).max(earlier);
         if self.journal.is_none() || done == 0 || !error.may_go_on() {
             return self.remove();
         }

@@ -52,7 +52,8 @@ pub(super) async fn through_memory(
         .client
         .retrying(async |_| {
             let meter = Meter::new(run);
-            let options = GetOptions { checksum: verify == Verify::Crc, ..GetOptions::default() };
+            let (checksum, preserved) = (verify == Verify::Crc, run.options.preserve.is_any());
+            let options = GetOptions { checksum, preserved, ..GetOptions::default() };
             let mut got = run.client.get_once(url, &options).await?;
             same_size(url, &got, entry)?;
             let mut bytes: Vec<u8> = Vec::with_capacity(usize::try_from(entry.size).unwrap_or(0));
@@ -67,9 +68,9 @@ pub(super) async fn through_memory(
                 version: entry.etag.clone(),
                 bytes,
                 target: url.to_string(),
+                finish: run.finish(entry.modified.or(got.modified), got.tags.preserved),
                 tags: got.tags,
                 verify,
-                finish: run.finish(entry.modified.or(got.modified)),
             };
             let lost = || Error::local("write", name, std::io::Error::other("the batch it was in was given up"));
             let check = run.writes.submit(job).await.unwrap_or_else(|| Err(lost()))?;

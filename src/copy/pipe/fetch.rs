@@ -99,7 +99,7 @@ async fn ask(run: Arc<Run>, url: ObsUrl, info: ObjectInfo, ranges: Sender<Fetche
 async fn fetch(run: &Run, url: &ObsUrl, info: &ObjectInfo, range: (u64, u64)) -> Result<(Vec<Bytes>, Tags), Error> {
     let verify = run.options.verify;
     let if_match = Some(info.etag.clone()).filter(|etag| !etag.is_empty());
-    let options = GetOptions { range: Some(range), if_match, checksum: verify == Verify::Crc };
+    let options = GetOptions { range: Some(range), if_match, checksum: verify == Verify::Crc, ..GetOptions::default() };
     run.client
         .retrying(async |_| {
             let meter = Meter::new(run);

@@ -169,7 +169,7 @@ async fn put(run: &Run, url: &ObsUrl, piece: &Piece, part: Option<(u32, &str)>) 
     };
     let part = part.map(|(number, upload)| (number, upload.to_owned()));
     let number = part.as_ref().map_or(1, |(number, _)| *number);
-    let options = PutOptions { content_md5, part };
+    let options = PutOptions { content_md5, part, ..PutOptions::default() };
     let target = url.to_string();
     let (etag, check) = run
         .client

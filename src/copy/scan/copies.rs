@@ -86,10 +86,15 @@ impl Copies {
         let version = Version { size: entry.size, modified };
         let same = || etag::same(&entry.etag, &known.as_ref()?.etag);
         let target = known.as_ref().map(|known| known.version);
-        let verdict = update::compare(self.selection.existing, version, target, same);
+        let verdict = match update::compare(self.selection.existing, version, target, same) {
+            // No file is involved.
+            Verdict::Doubt(doubt) => doubt.listed(),
+            verdict => verdict,
+        };
         Ok(match verdict {
             Verdict::Leave(reason) => self.outbox.skip(name, entry.size, reason),
-            Verdict::Copy(reason) => self.outbox.push(Item::Object { name: name.to_owned(), entry, reason }),
+            Verdict::Copy(reason) => self.outbox.push(Item::Object { name: name.to_owned(), entry, reason, doubt: None }),
+            Verdict::Doubt(_) => false,
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::copy::select::{Conflict, Existing, case};
 use crate::copy::update::Verdict;
 use crate::copy::update::local::Local;
 use crate::obs::ObsUrl;
+use crate::obs::control::ObjectInfo;
 use crate::obs::list::Entry;
 
 /// Conflicts that are named when `--conflict abort` finds any.
@@ -50,11 +51,16 @@ pub async fn download(context: Context, source: ObsUrl, destination: PathBuf, it
 ///
 /// # Errors
 /// The folder cannot be looked into.
-pub fn one(context: &Context, folder: &Path, name: &str, entry: &Entry) -> Result<Verdict, Error> {
+pub fn one(context: &Context, folder: &Path, name: &str, source: &ObsUrl, info: &ObjectInfo) -> Result<Verdict, Error> {
     if context.selection.existing == Existing::Replace {
         return Ok(Verdict::Copy("asked for"));
     }
-    Ok(placing::look(&mut Local::open(folder)?, name, entry, context.selection.existing, context.part_size))
+    let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag.clone(), modified: info.modified };
+    let mut local = Local::open(folder)?;
+    Ok(match placing::look(&mut local, name, &entry, context.selection.existing, context.part_size) {
+        Verdict::Doubt(doubt) => doubt.down(info),
+        verdict => verdict,
+    })
 }
 
 /// Decides about a page, on another thread if it means to look at the disk. None when nobody listens any more.

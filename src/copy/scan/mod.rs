@@ -24,6 +24,7 @@ use crate::copy::error::Error;
 use crate::copy::options::Options;
 use crate::copy::select::Selection;
 use crate::copy::summary::Summary;
+use crate::copy::update::Doubt;
 use crate::obs::Client;
 use crate::obs::list::Entry;
 
@@ -40,6 +41,8 @@ pub enum Item {
         size: u64,
         /// Why it is copied.
         reason: &'static str,
+        /// It is copied only if the object's metadata does not say that it need not be.
+        doubt: Option<Doubt>,
     },
     /// A local folder with nothing in it; empty name: the source itself.
     LocalFolder {
@@ -54,6 +57,8 @@ pub enum Item {
         entry: Entry,
         /// Why it is copied.
         reason: &'static str,
+        /// It is copied only if its metadata does not say that it need not be.
+        doubt: Option<Doubt>,
     },
     /// An object that stands for a folder; empty name: the destination itself.
     Marker {

@@ -100,7 +100,8 @@ impl Placing {
             None => Verdict::Copy("asked for"),
         };
         match verdict {
-            Verdict::Copy(reason) => self.outbox.push(Item::Object { name, entry, reason }),
+            Verdict::Copy(reason) => self.outbox.push(Item::Object { name, entry, reason, doubt: None }),
+            Verdict::Doubt(doubt) => self.outbox.push(Item::Object { name, entry, reason: doubt.reason(), doubt: Some(doubt) }),
             Verdict::Leave(reason) => self.outbox.skip(&name, entry.size, reason),
         }
     }

@@ -132,10 +132,13 @@ impl Uploads {
         let path = self.source.join(name);
         let part_size = self.part_size;
         let same = || update::same_content(&path, version.size, &known.as_ref()?.etag, part_size);
-        match update::compare(self.selection.existing, version, known.as_ref().map(|known| known.version), same) {
-            Verdict::Leave(reason) => self.skip(name, version.size, reason),
-            Verdict::Copy(reason) => self.push(Item::LocalFile { name: name.to_owned(), path, size: version.size, reason }),
-        }
+        let verdict = update::compare(self.selection.existing, version, known.as_ref().map(|known| known.version), same);
+        let (reason, doubt) = match verdict {
+            Verdict::Leave(reason) => return self.skip(name, version.size, reason),
+            Verdict::Copy(reason) => (reason, None),
+            Verdict::Doubt(doubt) => (doubt.reason(), Some(doubt)),
+        };
+        self.push(Item::LocalFile { name: name.to_owned(), path, size: version.size, reason, doubt })
     }
 
     fn folder(&mut self, name: &str) -> Result<(), Stop> {
@@ -194,7 +197,10 @@ pub async fn one(context: &Context, path: &Path, status: &Metadata, destination:
     let (path, existing, part_size) = (path.to_owned(), context.selection.existing, context.part_size);
     names::in_thread(move || {
         let same = || update::same_content(&path, version.size, &info.etag, part_size);
-        Ok(update::compare(existing, version, Some(target), same))
+        Ok(match update::compare(existing, version, Some(target), same) {
+            Verdict::Doubt(doubt) => doubt.up(&info),
+            verdict => verdict,
+        })
     })
     .await
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::copy::key::{Place, check_name};
+use crate::copy::key::{Place, check_name, is_partial};
 
 /// The place of a key, relative to the prefix, with what stands in the way percent-encoded. From byte `blocked` on, no slash
 /// divides any more, because what is before it is a file. What is named like a folder becomes a file if `has_content`.
@@ -26,7 +26,11 @@ pub fn encode(relative: &str, blocked: Option<usize>, has_content: bool) -> Resu
             letter => encoded.push(letter),
         }
     }
-    let dotless = |part: &str| if matches!(part, "." | "..") { part.replace('.', "%2E") } else { part.to_owned() };
+    let dotless = |part: &str| match part {
+        "." | ".." => part.replace('.', "%2E"),
+        part if is_partial(part) => part.replacen('.', "%2E", 1),
+        part => part.to_owned(),
+    };
     let path = encoded.split('/').map(dotless).collect::<Vec<_>>().join("/");
     path.split('/').try_for_each(check_name)?;
     Ok(if folder.is_some() { Place::Folder(path) } else { Place::File(path) })

@@ -117,11 +117,20 @@ pub enum Existing {
     Update(Compare),
 }
 
+impl Existing {
+    /// The same, by the times that files keep in metadata where times decide.
+    pub fn by_own_time(self) -> Self {
+        if self == Self::Update(Compare::Time) { Self::Update(Compare::Preserved) } else { self }
+    }
+}
+
 /// How it is told that something differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     /// The size differs, or the source is newer by at least a second.
     Time,
+    /// The size differs, or the source is newer by the time of the file itself, which is in the object's metadata.
+    Preserved,
     /// The size differs.
     Size,
     /// The size or the MD5 differs; by size and time where the store has no MD5.

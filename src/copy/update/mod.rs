@@ -1,11 +1,14 @@
 //! `--update`: whether what is at the destination is what would be copied there. Decided from the listing and the local file's
-//! status alone.
+//! status alone, unless files keep their own times in metadata.
 
+pub mod doubt;
 pub mod etag;
 pub mod local;
 pub mod remote;
 
 use std::path::Path;
+
+pub use doubt::Doubt;
 
 use crate::copy::select::{Compare, Existing};
 
@@ -25,6 +28,8 @@ pub enum Verdict {
     Copy(&'static str),
     /// It is left, for this reason.
     Leave(&'static str),
+    /// The object's metadata decides.
+    Doubt(Doubt),
 }
 
 /// The reason of a file that is copied because nothing is there.
@@ -48,10 +53,12 @@ pub fn compare(
     if source.size != target.size {
         return Verdict::Copy("size differs");
     }
-    let by_time = || if source.modified > target.modified { Verdict::Copy("newer") } else { Verdict::Leave("unchanged") };
+    let by_time = || by_time(source, target);
     match compare {
         Compare::Size => Verdict::Leave("same size"),
         Compare::Time => by_time(),
+        Compare::Preserved if source.modified == target.modified => Verdict::Leave("unchanged"),
+        Compare::Preserved => Verdict::Doubt(Doubt { source, target }),
         Compare::Checksum => match contents() {
             Some(true) => Verdict::Leave("same checksum"),
             Some(false) => Verdict::Copy("checksum differs"),
@@ -61,6 +68,10 @@ pub fn compare(
             },
         },
     }
+}
+
+fn by_time(source: Version, target: Version) -> Verdict {
+    if source.modified > target.modified { Verdict::Copy("newer") } else { Verdict::Leave("unchanged") }
 }
 
 /// Whether a local file has the content that an ETag tells of; none where the ETag does not tell, or the file cannot be read.
@@ -87,6 +98,8 @@ mod tests {
             (update(Compare::Time), Some(version(1, 4)), None, Verdict::Copy("newer")),
             (update(Compare::Time), Some(version(1, 5)), None, Verdict::Leave("unchanged")),
             (update(Compare::Time), Some(version(1, 9)), None, Verdict::Leave("unchanged")),
+            (update(Compare::Preserved), Some(version(2, 5)), None, Verdict::Copy("size differs")),
+            (update(Compare::Preserved), Some(version(1, 5)), None, Verdict::Leave("unchanged")),
             (update(Compare::Size), Some(version(1, 0)), None, Verdict::Leave("same size")),
             (update(Compare::Size), Some(version(0, 9)), None, Verdict::Copy("size differs")),
             (update(Compare::Checksum), Some(version(1, 0)), Some(true), Verdict::Leave("same checksum")),

@@ -10,6 +10,7 @@ mod stream;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -22,35 +23,65 @@ use crate::copy::error::Error;
 use crate::copy::meter::{Meter, blocking};
 use crate::copy::parts::{Division, Part};
 use crate::copy::run::{Done, Run};
+use crate::copy::update::{Doubt, Verdict};
 use crate::copy::upload::parts::in_parts;
 pub(super) use crate::copy::upload::reading::Reading;
 use crate::copy::upload::source::Source;
-use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, stream};
-use crate::obs::ObsUrl;
+use crate::copy::upload::stream::{Destined, IN_MEMORY, ahead, remove_if_corrupt, stream};
 use crate::obs::body::Payload;
-use crate::obs::bytes::PutOptions;
+use crate::obs::bytes::{PutOptions, Tags};
+use crate::obs::{self, ObsUrl};
 
 /// An upload that is given up is aborted at the store, but nobody waits longer than this for it.
 const ABORT: Duration = Duration::from_secs(5);
 
 /// Sends a file; `size` is what the scan saw.
-pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64) -> Result<Done, Error> {
+pub(super) async fn file(run: &Arc<Run>, source: &Path, url: &ObsUrl, size: u64, doubt: Option<Doubt>) -> Result<Done, Error> {
+    if let Some(doubt) = doubt {
+        let permit = run.budget.permit(0).await;
+        if let Verdict::Leave(reason) = run.unless_stopped(doubt.look_up(&run.client, url)).await?? {
+            return Ok(Done::Left { bytes: size, reason });
+        }
+        drop(permit);
+        run.found(size);
+    }
     let whole = size <= PIECE as u64;
     let held = if whole { size } else { size.next_multiple_of(PIECE as u64) };
-    let permit = run.budget.permit(if size <= IN_MEMORY { held } else { STREAM }).await;
-    if run.cancel.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
-    let check = if whole {
+    let permit = run.permit(if size <= IN_MEMORY { held } else { STREAM }).await?;
+    let sent = if whole {
         let loaded = small::load(run, source.to_owned(), size).await?;
-        run.take_rate(loaded.bytes.len()).await;
-        let sending = std::pin::pin!(from_memory(run, url, &loaded.bytes, loaded.value));
-        run.cancel.run_until_cancelled(sending).await.ok_or(Error::Cancelled)??
+        let sending = std::pin::pin!(async {
+            run.take_rate(loaded.bytes.len()).await;
+            from_memory(run, url, &loaded).await
+        });
+        run.cancel.run_until_cancelled(sending).await.ok_or(Error::Cancelled)?
     } else {
         // Boxed, so that small files do not carry its state.
-        Box::pin(larger(run, source, url, size, permit)).await?
+        Box::pin(larger(run, source, url, size, permit)).await
     };
-    Ok(Done::File { bytes: size, check })
+    match sent {
+        Err(error) if is_kept(run, &error) => Ok(Done::Left { bytes: size, reason: "exists" }),
+        sent => sent.map(|check| Done::File { bytes: size, check }),
+    }
+}
+
+/// An object came to be after the scan, and was left alone.
+fn is_kept(run: &Run, error: &Error) -> bool {
+    run.keeps_existing() && error.store().is_some_and(obs::Error::is_changed)
+}
+
+/// What the store says of an object of which it now says that it exists, if that is what an earlier attempt sent: its answer
+/// was lost.
+async fn sent_before(run: &Run, url: &ObsUrl, attempt: u32, value: Value, failed: obs::Error) -> Result<Tags, Error> {
+    if attempt > 1
+        && failed.is_changed()
+        && let Value::Md5(digest) = value
+        && let Ok(info) = run.client.head(url).await
+        && info.etag == hex::encode(digest)
+    {
+        return Ok(Tags { etag: info.etag, ..Tags::default() });
+    }
+    Err(failed.into())
 }
 
 /// Sends a file that is not held in memory.
@@ -84,31 +115,47 @@ pub(super) async fn marker(run: &Arc<Run>, url: &ObsUrl) -> Result<Done, Error> 
         run.unless_stopped(run.client.head_bucket(&url.bucket)).await??;
         return Ok(Done::Folder);
     }
-    let permit = run.budget.permit(0).await;
+    let permit = run.permit(0).await?;
     let value = Digester::for_upload(run.options.verify).finish();
-    let sent = run.unless_stopped(from_memory(run, url, &Bytes::new(), value)).await?;
+    let loaded = small::Loaded { bytes: Bytes::new(), value, metadata: Vec::new() };
+    let sent = run.unless_stopped(from_memory(run, url, &loaded)).await?;
     drop(permit);
     match sent {
         // There are no bytes that could be wrong.
         Err(Error::Unverifiable { .. }) => Ok(Done::Folder),
+        Err(error) if is_kept(run, &error) => Ok(Done::Folder),
         sent => sent.map(|_| Done::Folder),
     }
 }
 
-async fn from_memory(run: &Run, url: &ObsUrl, bytes: &Bytes, value: Value) -> Result<Check, Error> {
-    let options = PutOptions { content_md5: content_md5(value), part: None };
+async fn from_memory(run: &Run, url: &ObsUrl, loaded: &small::Loaded) -> Result<Check, Error> {
+    let small::Loaded { bytes, value, metadata } = loaded;
+    let made = AtomicBool::new(false);
     let target = url.to_string();
     let check = run
         .client
-        .retrying(async |_| {
-            let tags = run.client.put_once(url, Payload::Whole(bytes.clone()), &options).await?;
+        .retrying(async |attempt| {
+            let options = whole_options(*value, metadata, &made);
+            let tags = match run.client.put_once(url, Payload::Whole(bytes.clone()), &options).await {
+                Err(error) => Box::pin(sent_before(run, url, attempt, *value, error)).await?,
+                Ok(tags) => tags,
+            };
+            made.store(true, Ordering::Relaxed);
             value.compare(run.options.verify, "put", &target, &tags)
         })
-        .await?;
+        .await;
+    remove_if_corrupt(run, url, &check).await;
+    let check = check?;
     let meter = Meter::new(run);
     meter.add(bytes.len());
     meter.keep();
     Ok(check)
+}
+
+/// How a whole object is put; `made` says that an earlier attempt made it, though not as it should be.
+fn whole_options(value: Value, metadata: &[(&'static str, String)], made: &AtomicBool) -> PutOptions {
+    let replaces = made.load(Ordering::Relaxed);
+    PutOptions { content_md5: content_md5(value), part: None, replaces, metadata: metadata.to_owned() }
 }
 
 /// A digest that is known before the request, so that the store can refuse wrong bytes before it keeps them.

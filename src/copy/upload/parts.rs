@@ -2,7 +2,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -56,7 +55,7 @@ async fn complete(run: &Run, source: &Source, url: &ObsUrl, upload: &Upload, par
 
 /// Keeps what another run can go on with; the rest is aborted at the store.
 async fn give_up(run: &Run, url: &ObsUrl, upload: &Upload, error: &Error) {
-    let done = upload.done.load(Ordering::Relaxed);
+    let done = upload.kept();
     if upload.is_kept() && done > 0 && error.may_go_on() {
         run.events.event(Event::Kept { bytes: done, size: upload.division.size() });
         return;

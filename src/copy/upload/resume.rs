@@ -19,6 +19,7 @@ use crate::copy::run::Run;
 use crate::copy::upload::reading::Order;
 use crate::copy::upload::source::Source;
 use crate::obs::ObsUrl;
+use crate::obs::attributes::add_metadata;
 use crate::obs::multipart::{Part as SentPart, composite_etag};
 
 /// An upload under way.
@@ -52,7 +53,8 @@ pub(super) enum Begun {
 /// Begins an upload, or goes on with one.
 pub(super) async fn begin(run: &Run, source: &Arc<Source>, url: &ObsUrl, division: Division) -> Result<Begun, Error> {
     let Some(slot) = find(run, source, url).await? else {
-        let id = run.client.create_multipart(url).await?;
+        let metadata = source.metadata(run.options.preserve);
+        let id = run.client.create_multipart_of(url, &metadata).await?;
         return Ok(Begun::Upload(Upload::new(id, division, None)));
     };
     let slot = match slot.previous().cloned() {
@@ -62,13 +64,14 @@ pub(super) async fn begin(run: &Run, source: &Arc<Source>, url: &ObsUrl, divisio
         },
         None => slot,
     };
-    let id = run.client.create_multipart(url).await?;
+    let metadata = source.metadata(run.options.preserve);
+    let id = run.client.create_multipart_of(url, &metadata).await?;
     let head = Head {
         identity: identity(run, source, url),
         size: source.size,
         part_size: division.part_size(),
         version: Version::File { mtime: source.modified.0, mtime_ns: source.modified.1, upload: id.clone() },
-        attributes: attributes(run, url),
+        attributes: attributes(run, url, source),
         created: OffsetDateTime::now_utc().unix_timestamp(),
     };
     let begun = blocking(move || Ok(slot.restart(&head))).await?;
@@ -113,7 +116,7 @@ async fn go_on(run: &Run, source: &Arc<Source>, url: &ObsUrl, slot: Slot, previo
     let division = Division::new(source.size, Some(previous.head.part_size));
     let is_same = (*mtime, *mtime_ns) == source.modified
         && previous.head.size == source.size
-        && previous.head.attributes == attributes(run, url)
+        && previous.head.attributes == attributes(run, url, source)
         && previous.head.part_size == division.part_size();
     if !is_same {
         give_up_earlier(run, source, url, upload).await?;
@@ -192,6 +195,13 @@ async fn is_complete(run: &Run, source: &Arc<Source>, url: &ObsUrl, division: Di
 impl Upload {
     fn new(id: String, division: Division, journal: Option<Journal>) -> Self {
         Self { id, division, done: AtomicU64::new(0), journal, earlier: HashMap::new() }
+    }
+
+    /// Bytes that another run can go on with: those of this process, or those that an earlier one left and that were not
+    /// looked at yet.
+    pub(super) fn kept(&self) -> u64 {
+        let earlier = self.earlier.values().map(|earlier| earlier.sent.size).sum();
+        self.done.load(Ordering::Relaxed).max(earlier)
     }
 
     /// The part as the store has it from an earlier process, if the bytes of the file are those that it has.
@@ -276,9 +286,10 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Digest of what the object is to be besides its bytes, which is fixed when an upload begins.
-fn attributes(run: &Run, url: &ObsUrl) -> String {
-    let mut headers = Vec::new();
+fn attributes(run: &Run, url: &ObsUrl, source: &Source) -> String {
+    let (mut headers, metadata) = (Vec::new(), source.metadata(run.options.preserve));
     run.client.attributes.add_headers(&url.key, &mut headers);
+    add_metadata(&metadata, &mut headers);
     let mut digest = Sha256::new();
     // A key is not written down, not even as a digest. Its own MD5 is among the headers, and the store compares that.
     for (name, value) in headers.into_iter().filter(|(name, _)| !name.ends_with("-customer-key")) {

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
 use crate::copy::error::Error;
+use crate::copy::options::Preserve;
+use crate::obs::attributes::preserved;
 
 /// A file being read, and what it was when it was opened.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(super) struct Source {
     pub(super) size: u64,
     /// Modification time when it was opened: seconds since 1970 and nanoseconds.
     pub(super) modified: (i64, i64),
+    mode: u32,
 }
 
 impl Source {
@@ -28,7 +31,13 @@ impl Source {
         if !status.is_file() {
             return Err(failed(io::Error::other("it is not a file")));
         }
-        Ok(Self { file, size: status.len(), modified: (status.mtime(), status.mtime_nsec()), path })
+        Ok(Self { file, size: status.len(), modified: (status.mtime(), status.mtime_nsec()), mode: status.mode(), path })
+    }
+
+    /// What is kept of the file in metadata of the object. Without the bits that let it run as its owner.
+    pub(super) fn metadata(&self, preserve: Preserve) -> Vec<(&'static str, String)> {
+        let modified = preserve.modified.then(|| (self.modified.0, u32::try_from(self.modified.1).unwrap_or(0)));
+        preserved(modified, preserve.mode.then_some(self.mode & 0o170_777))
     }
 
     pub(super) fn changed(&self) -> Error {

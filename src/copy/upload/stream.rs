@@ -1,6 +1,7 @@
 //! A part, or a whole file of middle size, read piece by piece and digested on the way to the store.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use crate::copy::rate::Rate;
 use crate::copy::run::Run;
 use crate::copy::upload::reading::{Order, Reading, Ticket};
 use crate::copy::upload::source::Source;
-use crate::copy::upload::{ABORT, content_md5};
+use crate::copy::upload::{ABORT, sent_before, whole_options};
 use crate::obs::body::{NextPiece, Payload, Pieces};
 use crate::obs::bytes::PutOptions;
 use crate::obs::{self, ObsUrl};
@@ -55,24 +56,29 @@ pub(super) async fn stream(
     part: Part,
     destined: Destined<'_>,
 ) -> Result<(String, Value, Check), Error> {
-    let (known, options) = match destined {
-        Destined::Object(known) | Destined::Held(known, _) => {
-            (known, PutOptions { content_md5: content_md5(known), part: None })
-        }
-        Destined::Part(upload) => {
-            (Value::Nothing, PutOptions { content_md5: None, part: Some((part.number, upload.to_owned())) })
-        }
+    let (known, metadata) = match destined {
+        Destined::Object(known) | Destined::Held(known, _) => (known, source.metadata(run.options.preserve)),
+        Destined::Part(_) => (Value::Nothing, Vec::new()),
     };
+    let made = AtomicBool::new(false);
     let target = url.to_string();
     let verify = run.options.verify;
     let sent = run
         .client
-        .retrying(async |_| {
+        .retrying(async |attempt| {
+            let options = match destined {
+                Destined::Part(upload) => PutOptions { part: Some((part.number, upload.to_owned())), ..PutOptions::default() },
+                _ => whole_options(known, &metadata, &made),
+            };
             let meter = Meter::new(run);
             if let Destined::Held(_, pieces) = destined {
                 let held = Held { pieces: pieces.iter().cloned().collect(), rate: run.rate.clone(), meter: Arc::clone(&meter) };
                 let payload = Payload::Stream { length: part.length, pieces: Box::new(held) };
-                let tags = run.client.put_once(url, payload, &options).await?;
+                let tags = match run.client.put_once(url, payload, &options).await {
+                    Err(error) => Box::pin(sent_before(run, url, attempt, known, error)).await?,
+                    Ok(tags) => tags,
+                };
+                made.store(true, Ordering::Relaxed);
                 let check = known.compare(verify, "put", &target, &tags)?;
                 meter.keep();
                 return Ok::<_, Error>((tags.etag, known, check));
@@ -86,8 +92,10 @@ pub(super) async fn stream(
             let payload = Payload::Stream { length: part.length, pieces: Box::new(reader) };
             let tags = match run.client.put_once(url, payload, &options).await {
                 Err(obs::Error::Source(_)) => return Err(lock(&place).failure.take().unwrap_or_else(|| source.changed())),
-                sent => sent?,
+                Err(error) => Box::pin(sent_before(run, url, attempt, known, error)).await?,
+                Ok(tags) => tags,
             };
+            made.store(true, Ordering::Relaxed);
             let streamed = lock(&place).value().ok_or_else(|| obs::Error::Answer {
                 operation: "put",
                 target: target.clone(),
@@ -99,11 +107,17 @@ pub(super) async fn stream(
             Ok((tags.etag, value, check))
         })
         .await;
-    if !matches!(destined, Destined::Part(_)) && sent.as_ref().is_err_and(is_corrupt) {
-        // What arrived is known to be wrong: better no object than that one.
-        let _ = tokio::time::timeout(ABORT, run.client.delete(url)).await;
+    if !matches!(destined, Destined::Part(_)) {
+        remove_if_corrupt(run, url, &sent).await;
     }
     sent
+}
+
+/// What arrived is known to be wrong: better no object than that one.
+pub(super) async fn remove_if_corrupt<T>(run: &Run, url: &ObsUrl, sent: &Result<T, Error>) {
+    if sent.as_ref().is_err_and(is_corrupt) {
+        let _ = tokio::time::timeout(ABORT, run.client.delete(url)).await;
+    }
 }
 
 /// The store's own CRC of the object proves it. An ETag does not: what it is depends on the store.
