@@ -182,3 +182,49 @@ async fn the_command_is_a_part_of_pipelines() {
         assert_eq!(run(&store, &arguments, b"", usize::MAX).status.code(), Some(2), "{arguments:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stream_cannot_keep_to_is_refused() {
+    let store = Store::embedded().await;
+    put(&client(&store.endpoint), "kept", b"old").await;
+    let options: [&[&str]; 12] = [
+        &["--dry-run"],
+        &["--no-overwrite"],
+        &["--update"],
+        &["--size-only"],
+        &["--checksum"],
+        &["--delete"],
+        &["--report", "report"],
+        &["--include", "*"],
+        &["--exclude", "*"],
+        &["--shard", "1/2"],
+        &["--files-from", "list"],
+        &["--drop-last-dir"],
+    ];
+    for option in options {
+        for sides in [["-", "obs://copies/kept"], ["obs://copies/kept", "-"]] {
+            let arguments: Vec<&str> = ["obs-copy"].iter().chain(&sides).chain(option).copied().collect();
+            let output = run(&store, &arguments, b"", usize::MAX);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0), "{arguments:?} {error}");
+            assert!(error.contains(option[0]), "{arguments:?} {error}");
+        }
+    }
+    let discard = run(&store, &["obs-copy", "--discard-unfinished", "--dry-run", "-y"], b"", usize::MAX);
+    assert_eq!(discard.status.code(), Some(2));
+    assert_eq!(fetch(&client(&store.endpoint), "kept", Verify::Auto).await.unwrap().0, b"old");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_keep_to_a_limited_rate() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let options = copy::Options { limit_rate: std::num::NonZeroU64::new(4 << 20), ..small_parts() };
+    let begun = std::time::Instant::now();
+    send(&client, Cursor::new(noise(11 << 20, 6)), "slow", &options).await.unwrap();
+    // Two parts of 5 MiB are paid for before the last one goes.
+    assert!(begun.elapsed().as_millis() > 2000, "{:?}", begun.elapsed());
+    let (sink, begun, cancel) = (Sink::default(), std::time::Instant::now(), CancellationToken::new());
+    pipe::to_writer(&client, &url("slow"), sink, &options, Arc::new(Silent), &cancel).await.unwrap();
+    assert!(begun.elapsed().as_millis() > 2000, "{:?}", begun.elapsed());
+}

@@ -54,6 +54,20 @@ impl ExistingArgs {
         Ok(())
     }
 
+    /// The option about what is at the destination, or what is told of it, if any: streams know none of them.
+    pub(super) fn about_destination(&self) -> Option<&'static str> {
+        let asked = [
+            ("--update", self.update),
+            ("--size-only", self.size_only),
+            ("--checksum", self.checksum),
+            ("--no-overwrite", self.no_overwrite),
+            ("--delete", self.delete),
+            ("--dry-run", self.dry_run),
+            ("--report", self.report.is_some()),
+        ];
+        asked.into_iter().find_map(|(option, is_asked)| is_asked.then_some(option))
+    }
+
     /// Whether nothing is to be done.
     pub(super) fn is_dry_run(&self) -> bool {
         self.dry_run

@@ -21,6 +21,11 @@ pub(super) fn is_pipe(src: &str, dst: &str) -> bool {
 /// # Errors
 /// As those of a copy; [`Kind::BrokenPipe`] when the reader went away.
 pub(super) async fn run(ctx: &Ctx, args: &ObsCopyArgs, src: String, dst: String) -> Result<(), Error> {
+    // What would be ignored is refused: some of it is there to keep what exists.
+    let dropped = args.drop_last_dir.then_some("--drop-last-dir");
+    if let Some(option) = args.existing.about_destination().or(args.selection.about_names()).or(dropped) {
+        return Err(Error::new(Kind::Usage, format!("{option} cannot be used with - (standard input or output)")));
+    }
     let is_input = src == pipe::NAME;
     let other = if is_input { &dst } else { &src };
     if !ObsUrl::looks_like(other) {

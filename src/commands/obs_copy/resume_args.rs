@@ -13,7 +13,7 @@ pub(super) struct ResumeArgs {
     #[arg(long, conflicts_with_all = ["src", "dst", "discard_unfinished"])]
     list_unfinished: bool,
     /// Give up unfinished copies: all of this store, or the one whose ID stands in the place of SRC
-    #[arg(long, conflicts_with = "dst")]
+    #[arg(long, conflicts_with_all = ["dst", "dry_run"])]
     discard_unfinished: bool,
 }
 

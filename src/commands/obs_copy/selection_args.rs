@@ -57,6 +57,17 @@ impl SelectionArgs {
         Ok(())
     }
 
+    /// The option that chooses among names, if any: a stream has none.
+    pub(super) fn about_names(&self) -> Option<&'static str> {
+        let asked = [
+            ("--include", !self.include.is_empty()),
+            ("--exclude", !self.exclude.is_empty()),
+            ("--files-from", self.files_from.is_some()),
+            ("--shard", self.shard.is_some()),
+        ];
+        asked.into_iter().find_map(|(option, is_asked)| is_asked.then_some(option))
+    }
+
     fn names_path(&self, directory: &Path) -> Option<Option<PathBuf>> {
         self.files_from.as_ref().map(|path| (path != "-").then(|| directory.join(path)))
     }

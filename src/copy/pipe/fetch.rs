@@ -112,6 +112,7 @@ async fn fetch(run: &Run, url: &ObsUrl, info: &ObjectInfo, range: (u64, u64)) ->
             }
             let mut pieces = Vec::new();
             while let Some(piece) = got.body.piece().await? {
+                run.take_rate(piece.len()).await;
                 meter.add(piece.len());
                 // Copied: a piece may keep a far larger buffer of the connection alive.
                 pieces.push(Bytes::copy_from_slice(&piece));

@@ -174,6 +174,7 @@ async fn put(run: &Run, url: &ObsUrl, piece: &Piece, part: Option<(u32, &str)>) 
     let (etag, check) = run
         .client
         .retrying(async |_| {
+            run.take_rate(piece.bytes.len()).await;
             let tags = run.client.put_once(url, Payload::Whole(piece.bytes.clone()), &options).await?;
             let check = piece.value.compare(run.options.verify, "put", &target, &tags)?;
             Ok::<_, Error>((tags.etag, check))
