@@ -86,6 +86,38 @@ async fn nothing_is_deleted_after_a_doubt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_looked_into_is_no_empty_one() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    make_tree(&home.join("src"), &[("a.jpg", Some(b"1".to_vec()))]);
+    // Deeper than keys are long.
+    let part = "d".repeat(250);
+    std::fs::create_dir_all(home.join("src").join([part.as_str(); 5].join("/"))).unwrap();
+    put(&client, "m/extra.jpg", b"x").await;
+    for chosen in [["--include", "*.jpg"], ["--shard", "1/2"], ["--shard", "2/2"]] {
+        let mirror = ["src", "obs://copies/m/", "-d", "--delete", "-y"];
+        let (_, error) = copy(&store, home, &[mirror.as_slice(), &chosen].concat(), 3);
+        assert!(error.contains("nothing was deleted"), "{chosen:?} {error}");
+    }
+    assert_eq!(keys(&client, "m/").await, ["m/a.jpg", "m/extra.jpg"]);
+    copy(&store, home, &["src", "obs://copies/m/", "-d", "--delete", "-y", "--include", "*.jpg", "--exclude", "ddd*"], 0);
+    assert_eq!(keys(&client, "m/").await, ["m/a.jpg"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_does_not_delete_its_own_source() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let folder = tempfile::tempdir().unwrap();
+    put(&client, "e/a", b"x").await;
+    let (_, error) = copy(&store, folder.path(), &["obs://copies/e/", "obs://copies", "-d", "--delete", "-y"], 2);
+    assert!(error.contains("--delete would delete the source"), "{error}");
+    assert_eq!(keys(&client, "").await, ["e/a"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_share_deletes_only_its_own() {
     let store = Store::embedded().await;
     let client = client(&store.endpoint);

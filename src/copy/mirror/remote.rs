@@ -1,5 +1,6 @@
 //! Objects that the source folder does not have.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use tokio_util::sync::CancellationToken;
@@ -36,10 +37,14 @@ pub(super) async fn find(
     Ok(spool)
 }
 
-/// Whether the source has the name after all: it may have come since the scan.
+/// Whether the source has the name after all: it may have come since the scan. What cannot be looked at may be there.
 fn exists(source: &Path, name: &str) -> bool {
     let is_plain = name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    is_plain && source.join(name).symlink_metadata().is_ok()
+    is_plain && source.join(name).symlink_metadata().map_or_else(|error| !is_absent(error.kind()), |_| true)
+}
+
+fn is_absent(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidFilename | ErrorKind::InvalidInput)
 }
 
 /// Deletes in batches.

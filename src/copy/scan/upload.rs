@@ -100,7 +100,12 @@ impl Uploads {
                 if is_asked_for { self.folder(name) } else { Ok(()) }
             }
             Found::Link { name } if selection.takes(name) => self.skip(name, 0, "link"),
-            Found::Refused { name, error } if selection.takes(&name) => self.push(Item::Refused { name, error }),
+            // A folder that cannot be read hides files, whatever the selection says of its own name.
+            Found::Refused { name, error, maybe_folder }
+                if (maybe_folder && selection.filter.enters(&name)) || selection.takes(&name) =>
+            {
+                self.push(Item::Refused { name, error })
+            }
             Found::Link { .. } | Found::Refused { .. } => Ok(()),
         })
     }

@@ -44,6 +44,8 @@ pub enum Found<'a> {
         name: String,
         /// Why.
         error: Error,
+        /// Whether it may be a folder, and hide files that are asked for.
+        maybe_folder: bool,
     },
 }
 
@@ -112,12 +114,12 @@ impl Walker<'_> {
             }
             let Ok(text) = std::str::from_utf8(name) else {
                 self.name.push_str(&String::from_utf8_lossy(name));
-                self.refuse("its name is not UTF-8, which keys must be")?;
+                self.refuse("its name is not UTF-8, which keys must be", true)?;
                 continue;
             };
             self.name.push_str(text);
             if self.name.len() > LONGEST_KEY {
-                self.refuse(&format!("its name is longer than the {LONGEST_KEY} bytes of a key"))?;
+                self.refuse(&format!("its name is longer than the {LONGEST_KEY} bytes of a key"), true)?;
                 continue;
             }
             self.entry(handle, text, kind)?;
@@ -134,13 +136,16 @@ impl Walker<'_> {
                     let size = u64::try_from(status.st_size).unwrap_or(0);
                     (self.visit)(Found::File { name: &self.name, size, modified: folder::modified(&status) })?;
                 }
-                Ok(_) => self.refuse("it was replaced while it was looked at")?,
-                Err(error) => self.unreadable(error.into())?,
+                Ok(status) => {
+                    let maybe_folder = FileType::from_raw_mode(status.st_mode).is_dir();
+                    self.refuse("it was replaced while it was looked at", maybe_folder)?;
+                }
+                Err(error) => self.unreadable(error.into(), kind == Kind::Broken)?,
             },
             Kind::Folder => self.enter(parent, text)?,
             Kind::Link if self.links == Links::Skip => (self.visit)(Found::Link { name: &self.name })?,
-            Kind::Link => self.refuse("it is a link, and --links error forbids them")?,
-            Kind::Special => self.refuse("it is neither a file nor a folder")?,
+            Kind::Link => self.refuse("it is a link, and --links error forbids them", true)?,
+            Kind::Special => self.refuse("it is neither a file nor a folder", false)?,
         }
         Ok(())
     }
@@ -152,10 +157,10 @@ impl Walker<'_> {
         let opened = folder::open(parent, text, self.links == Links::Follow);
         let (handle, identity) = match opened.and_then(|handle| folder::identity(&handle).map(|identity| (handle, identity))) {
             Ok(opened) => opened,
-            Err(error) => return self.unreadable(error.into()),
+            Err(error) => return self.unreadable(error.into(), true),
         };
         if self.ancestors.contains(&identity) {
-            return self.refuse("it is a link to a folder that it is in itself");
+            return self.refuse("it is a link to a folder that it is in itself", true);
         }
         self.ancestors.push(identity);
         let length = self.name.len();
@@ -163,19 +168,19 @@ impl Walker<'_> {
         self.ancestors.pop();
         self.name.truncate(length);
         match walked {
-            Err(Ended::Unreadable(error)) => self.unreadable(error),
+            Err(Ended::Unreadable(error)) => self.unreadable(error, true),
             walked => walked,
         }
     }
 
-    fn refuse(&mut self, reason: &str) -> Result<(), Ended> {
+    fn refuse(&mut self, reason: &str, maybe_folder: bool) -> Result<(), Ended> {
         let error = Error::unplaceable(&self.name, reason);
-        Ok((self.visit)(Found::Refused { name: self.name.clone(), error })?)
+        Ok((self.visit)(Found::Refused { name: self.name.clone(), error, maybe_folder })?)
     }
 
-    fn unreadable(&mut self, error: io::Error) -> Result<(), Ended> {
+    fn unreadable(&mut self, error: io::Error, maybe_folder: bool) -> Result<(), Ended> {
         let error = Error::local("read", self.root.join(&self.name), error);
-        Ok((self.visit)(Found::Refused { name: self.name.clone(), error })?)
+        Ok((self.visit)(Found::Refused { name: self.name.clone(), error, maybe_folder })?)
     }
 }
 

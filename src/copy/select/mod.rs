@@ -9,6 +9,7 @@ pub mod names;
 pub mod seen;
 pub mod shard;
 
+use std::path::Path;
 use std::sync::Arc;
 
 pub use filter::Filter;
@@ -42,13 +43,17 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Says whether this can be asked of a plan: names, patterns, shares and mirrors are about folders.
+    /// Says whether this can be asked of a plan: names, patterns, shares and mirrors are about folders, and a mirror must not
+    /// delete its own source or what it has just copied. Looks at the destination's disk for that, and changes nothing.
     ///
     /// # Errors
     /// [`Error::Plan`] names the option.
     pub fn check(&self, plan: &Plan) -> Result<(), Error> {
         if matches!(plan, Plan::CopyFolder { .. }) && self.names.is_some() {
             return Err(Error::Plan("--files-from cannot be used for copies inside the store".to_owned()));
+        }
+        if self.seen.is_some() {
+            check_mirror(plan, case::is_insensitive)?;
         }
         if matches!(plan, Plan::UploadFolder { .. } | Plan::DownloadFolder { .. } | Plan::CopyFolder { .. }) {
             return Ok(());
@@ -77,6 +82,27 @@ impl Selection {
     pub fn takes_folder(&self, name: &str) -> bool {
         self.filter.takes_folder(name) && self.shard.is_none_or(|shard| shard.takes(name))
     }
+}
+
+/// Whether `--delete` leaves what it must not touch.
+fn check_mirror(plan: &Plan, is_insensitive: impl Fn(&Path) -> bool) -> Result<(), Error> {
+    match plan {
+        Plan::CopyFolder { source, destination } => {
+            let (source, destination) = (source.as_folder(), destination.as_folder());
+            if source.bucket == destination.bucket && source.key.starts_with(&destination.key) {
+                let message = format!("--delete would delete the source [{source}], which is inside of [{destination}]");
+                return Err(Error::Plan(message));
+            }
+        }
+        // `A` in the store may be `a` here: what was just copied would look like what the source does not have.
+        Plan::DownloadFolder { destination, .. } if is_insensitive(destination) => {
+            let message =
+                format!("--delete needs a disk that tells upper from lower case, which [{}] is not on", destination.display());
+            return Err(Error::Plan(message));
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What links in a source folder are.
@@ -135,4 +161,36 @@ pub enum Compare {
     Size,
     /// The size or the MD5 differs; by size and time where the store has no MD5.
     Checksum,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Seen, Selection, check_mirror};
+    use crate::copy::plan::Plan;
+
+    #[test]
+    fn a_mirror_inside_the_store_does_not_delete_its_source() {
+        let mirror = Selection { seen: Some(Arc::new(Seen::default())), ..Selection::default() };
+        let table = [
+            ("obs://b/e/", "obs://b", false),
+            ("obs://b/d/e", "obs://b/d", false),
+            ("obs://b/d/e", "obs://b/d/e2", true),
+            ("obs://b/e/", "obs://c", true),
+        ];
+        for (source, destination, is_fine) in table {
+            let plan = Plan::CopyFolder { source: source.parse().unwrap(), destination: destination.parse().unwrap() };
+            assert_eq!(mirror.check(&plan).is_ok(), is_fine, "{source} {destination}");
+            assert!(Selection::default().check(&plan).is_ok(), "{source} {destination}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_of_the_store_needs_a_disk_that_tells_cases_apart() {
+        let (source, destination) = ("obs://b/e/".parse().unwrap(), "/w".into());
+        let plan = Plan::DownloadFolder { source, destination };
+        assert!(check_mirror(&plan, |_| true).unwrap_err().to_string().contains("--delete"));
+        assert!(check_mirror(&plan, |_| false).is_ok());
+    }
 }
