@@ -61,3 +61,16 @@ async fn failures_of_downloads_can_be_run_again() {
     assert_eq!(counts(&store, home, &again, 0), [2, 0, 0, 0]);
     assert!(home.join("dst/taken").is_file() && home.join("dst/%2E%2E/x").is_file());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_replaced_before_the_copy_is_known_to_be_in_order() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    make_tree(home, &[("file", Some(b"precious".to_vec())), ("report", Some(b"old".to_vec()))]);
+    copy(&store, home, &["file", "obs://copies/r/", "--report", "file"], 2);
+    // A source of one file has no patterns, so the old report stays.
+    copy(&store, home, &["file", "obs://copies/r/", "--report", "report", "--include", "*"], 2);
+    assert_eq!(std::fs::read(home.join("file")).unwrap(), b"precious");
+    assert_eq!(std::fs::read(home.join("report")).unwrap(), b"old");
+}
