@@ -95,6 +95,7 @@ impl Run {
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
         let started = Instant::now();
+        let only = plan.only_name();
         let copied = match plan {
             Plan::UploadFile { source, destination } => self.upload_file(source, destination).await,
             Plan::UploadFolder { source, destination } => self.upload_folder(source, destination.as_folder()).await,
@@ -103,6 +104,10 @@ impl Run {
             Plan::CopyObject { source, destination } => self.copy_object(source, &destination).await,
             Plan::CopyFolder { source, destination } => self.copy_folder(source.as_folder(), destination.as_folder()).await,
         };
+        // A folder's failures were told of one by one.
+        if let (Some(name), Err(error)) = (only, &copied) {
+            self.failed(name, error);
+        }
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
@@ -288,8 +293,22 @@ impl Run {
         let Some(error) = stopped else { return tally.into_result() };
         self.cancel.cancel();
         drop(items);
-        while tasks.join_next().await.is_some() {}
+        // What arrived while the rest was stopped is told of too.
+        while let Some(outcome) = tasks.join_next().await {
+            match outcome {
+                Ok((name, Ok(done))) => self.count(&mut tally.summary, name, &done),
+                Ok((name, Err(error))) => self.failed(name, &error),
+                Err(_) => {}
+            }
+        }
         Err(error)
+    }
+
+    /// Tells of a file that failed. One that was stopped did not: nobody knows what would have become of it.
+    fn failed(&self, name: String, error: &Error) {
+        if !matches!(error, Error::Cancelled) {
+            self.events.event(Event::Failed { name, message: error.to_string() });
+        }
     }
 
     fn settle(&self, tally: &mut Tally, outcome: Result<Outcome, tokio::task::JoinError>) -> Option<Error> {
@@ -307,10 +326,10 @@ impl Run {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
                 let hopeless = unreachable || (tally.nothing_worked() && error.is_fatal_at_first());
                 tally.hopeless = if hopeless { tally.hopeless + 1 } else { 0 };
+                self.failed(name.clone(), &error);
                 if self.options.fail_fast || error.is_fatal() || tally.hopeless >= HOPELESS {
                     return Some(error);
                 }
-                self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
                 tally.summary.fail(name, error);
                 None
             }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::program::{copy, counts, json_lines};
+use crate::program::{copy, counts, json_lines, run_with_input};
 use crate::support::{Store, client, keys, make_tree, put};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,4 +73,24 @@ async fn nothing_is_replaced_before_the_copy_is_known_to_be_in_order() {
     copy(&store, home, &["file", "obs://copies/r/", "--report", "report", "--include", "*"], 2);
     assert_eq!(std::fs::read(home.join("file")).unwrap(), b"precious");
     assert_eq!(std::fs::read(home.join("report")).unwrap(), b"old");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_that_ends_a_run_is_told_of() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    make_tree(&home.join("src"), &[("file", Some(b"1".to_vec()))]);
+    std::os::unix::fs::symlink("nowhere", home.join("src/broken")).unwrap();
+    let failed = |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["obs-copy"].iter().chain(arguments).chain(&["--report", "report"]).copied().collect();
+        assert!(!run_with_input(&store, home, &arguments, "").status.success(), "{arguments:?}");
+        let lines = json_lines(&std::fs::read_to_string(home.join("report")).unwrap());
+        let failed = lines.into_iter().filter(|line| line["status"] == "failed");
+        failed.map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(&["src", "obs://copies/r/", "-d", "--fail-fast"]), ["broken"]);
+    assert_eq!(failed(&["src", "obs://copies/r/", "-d"]), ["broken"]);
+    let single = failed(&["src/file", "obs://missing/file"]);
+    assert!(single.len() == 1 && single[0].ends_with("src/file"), "{single:?}");
 }
