@@ -193,7 +193,9 @@ impl Run {
                 }
                 Item::LocalFolder { name } => {
                     let url = destination.join(&name).as_folder();
-                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                    // Told of as the key is called, which a list of names takes for a folder too.
+                    let key = if name.is_empty() { name } else { name + "/" };
+                    Box::pin(async move { (key, upload::marker(&run, &url).await) })
                 }
                 other => refuse(other),
             })
@@ -203,7 +205,7 @@ impl Run {
 
     async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let bucket = source.bucket.clone();
+        let (bucket, prefix) = (source.bucket.clone(), source.key.len());
         let context = scan::Context::new(&self.client, &self.options);
         preflight::check_writable(destination)?;
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
@@ -220,15 +222,17 @@ impl Run {
                 };
                 match item {
                     Item::Object { name, entry, doubt, .. } => Box::pin(async move {
+                        // Told of by its key: the name may be an encoded one.
+                        let key = entry.key.get(prefix..).unwrap_or(&entry.key).to_owned();
                         let done = match open() {
                             Ok(target) => download::object(&run, &target, &name, &bucket, &entry, doubt).await,
                             Err(error) => Err(error),
                         };
-                        (name, done)
+                        (key, done)
                     }),
-                    Item::Marker { name } => Box::pin(async move {
+                    Item::Marker { name, key } => Box::pin(async move {
                         let made = open().and_then(|target| target.make_folder(&name));
-                        (name, made.map(|()| Done::Folder))
+                        (key, made.map(|()| Done::Folder))
                     }),
                     other => refuse(other),
                 }
