@@ -59,6 +59,11 @@ async fn failures_of_downloads_can_be_run_again() {
     std::fs::remove_dir_all(home.join("dst/taken")).unwrap();
     assert_eq!(counts(&store, home, &["obs://copies/r/", "dst", "-d", "--files-from", "report"], 3), [1, 0, 0, 1]);
     assert!(home.join("dst/taken").is_file());
+    for conflict in ["encode", "abort"] {
+        let unordered = ["obs://copies/r/", "new", "-d", "--files-from", "report", "--conflict", conflict];
+        copy(&store, home, &unordered, 2);
+    }
+    assert!(!home.join("new").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
