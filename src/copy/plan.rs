@@ -137,6 +137,18 @@ impl Plan {
         })
     }
 
+    /// How the one file of a plan for one file is called in events and reports.
+    pub fn only_name(&self) -> Option<String> {
+        match self {
+            Self::UploadFile { source, .. } => Some(source.display().to_string()),
+            Self::DownloadFile { destination, .. } => {
+                Some(destination.file_name().unwrap_or(destination.as_os_str()).to_string_lossy().into_owned())
+            }
+            Self::CopyObject { source, .. } => Some(source.name().to_owned()),
+            Self::UploadFolder { .. } | Self::DownloadFolder { .. } | Self::CopyFolder { .. } => None,
+        }
+    }
+
     /// A copy inside the store, by the rules of uploads.
     ///
     /// # Errors

@@ -165,7 +165,7 @@ impl Telling<'_> {
                 let from = &entry.key[self.prefix_length.min(entry.key.len())..];
                 self.tell(self.action, Some(from), &name, entry.size, reason)
             }
-            Item::LocalFolder { name } | Item::Marker { name } => {
+            Item::LocalFolder { name } | Item::Marker { name, .. } => {
                 self.summary.folders += 1;
                 let name = if name.is_empty() { name } else { format!("{name}/") };
                 self.tell("make folder", Some(&name), &name, 0, "empty folder")

@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::copy::digest::Check;
 use crate::copy::error::Error;
 use crate::copy::event::{Event, EventSink};
+use crate::copy::plan::Plan;
 
 /// Lines wait in memory no longer than this, while more come.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -77,9 +78,10 @@ impl Report {
     /// Begins a report that only its owner may read; replaces one that is there.
     ///
     /// # Errors
-    /// [`Error::Local`] when the file cannot be made; [`Error::Plan`] when it is the list of names to copy.
-    pub fn create(path: &Path, names: Option<&Path>) -> Result<Self, Error> {
-        let identity = |path: &Path| std::fs::metadata(path).ok().map(|status| (status.dev(), status.ino()));
+    /// [`Error::Local`] when the file cannot be made; [`Error::Plan`] when it is the list of names to copy, or a part of what
+    /// is copied or of where it goes.
+    pub fn create(path: &Path, names: Option<&Path>, plan: &Plan) -> Result<Self, Error> {
+        check_apart(path, plan)?;
         if names.and_then(identity).is_some_and(|names| identity(path) == Some(names)) {
             return Err(Error::Plan(format!("[{}] cannot be both the list of names and the new report", path.display())));
         }
@@ -126,6 +128,39 @@ impl State {
     }
 }
 
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|status| (status.dev(), status.ino()))
+}
+
+/// A report must not replace what is copied, nor be replaced by it.
+fn check_apart(path: &Path, plan: &Plan) -> Result<(), Error> {
+    // Without links; what is not there yet is where its folder is.
+    let real =
+        |path: &Path| path.canonicalize().ok().or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)));
+    let (role, is_folder, side) = match plan {
+        Plan::UploadFile { source, .. } => ("source", false, source),
+        Plan::UploadFolder { source, .. } => ("source", true, source),
+        Plan::DownloadFile { destination, .. } => ("destination", false, destination),
+        Plan::DownloadFolder { destination, .. } => ("destination", true, destination),
+        Plan::CopyObject { .. } | Plan::CopyFolder { .. } => return Ok(()),
+    };
+    let is_same = identity(path).is_some_and(|report| identity(side) == Some(report));
+    let is_part = match (real(path), real(side)) {
+        (Some(report), Some(side)) => report == side || (is_folder && report.starts_with(&side)),
+        _ => false,
+    };
+    if !is_same && !is_part {
+        return Ok(());
+    }
+    let (report, side) = (path.display(), side.display());
+    let message = if is_folder {
+        format!("the report [{report}] would be inside of the {role} [{side}]; write it somewhere else")
+    } else {
+        format!("the report [{report}] is the {role} itself; write it somewhere else")
+    };
+    Err(Error::Plan(message))
+}
+
 /// Takes down what events tell of, and passes them on.
 #[derive(Debug)]
 pub struct Recording {
@@ -165,12 +200,47 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::{Line, Report, Status};
+    use crate::copy::plan::Plan;
+    use crate::obs::ObsUrl;
+
+    fn plan() -> Plan {
+        Plan::CopyObject { source: ObsUrl::new("b", "from"), destination: ObsUrl::new("b", "to") }
+    }
+
+    #[test]
+    fn is_no_part_of_the_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("data/sub")).unwrap();
+        std::fs::write(root.join("data/file"), "precious").unwrap();
+        std::os::unix::fs::symlink("data/sub", root.join("link")).unwrap();
+        std::fs::hard_link(root.join("data/file"), root.join("other")).unwrap();
+        let url = ObsUrl::new("b", "k");
+        let refused = [
+            (Plan::UploadFile { source: root.join("data/file"), destination: url.clone() }, "data/../data/file"),
+            (Plan::UploadFile { source: root.join("data/file"), destination: url.clone() }, "other"),
+            (Plan::UploadFolder { source: root.join("data/"), destination: url.clone() }, "data/file"),
+            (Plan::UploadFolder { source: root.join("data"), destination: url.clone() }, "link/report"),
+            (Plan::DownloadFile { source: url.clone(), destination: root.join("new") }, "new"),
+            (Plan::DownloadFolder { source: url.clone(), destination: root.join("data") }, "data/report"),
+            (Plan::DownloadFolder { source: url.clone(), destination: root.join("new/") }, "new"),
+        ];
+        for (plan, report) in refused {
+            assert!(Report::create(&root.join(report), None, &plan).is_err(), "{plan:?} {report}");
+        }
+        assert_eq!(std::fs::read_to_string(root.join("data/file")).unwrap(), "precious");
+        let mut names: Vec<_> = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["data", "link", "other"], "nothing was made");
+        let beside = Plan::UploadFolder { source: root.join("data"), destination: url };
+        assert!(Report::create(&root.join("data-report"), None, &beside).is_ok());
+    }
 
     #[test]
     fn is_private_and_complete() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report");
-        let report = Report::create(&path, None).unwrap();
+        let report = Report::create(&path, None, &plan()).unwrap();
         report.record(&Line { bytes: Some(3), check: Some("md5"), ..Line::new("a\"\n", Status::Done) });
         report.record(&Line { error: Some("no"), ..Line::new("b", Status::Failed) });
         report.finish().unwrap();
@@ -179,13 +249,13 @@ mod tests {
                         {\"name\":\"b\",\"status\":\"failed\",\"error\":\"no\"}\n";
         assert_eq!(lines, expected);
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Report::create(&path, Some(&folder.path().join("./report"))).is_err());
+        assert!(Report::create(&path, Some(&folder.path().join("./report")), &plan()).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), expected, "a list of names is not lost");
     }
 
     #[test]
     fn says_when_the_disk_is_full() {
-        let report = Report::create(std::path::Path::new("/dev/full"), None).unwrap();
+        let report = Report::create(std::path::Path::new("/dev/full"), None, &plan()).unwrap();
         report.record(&Line::new("a", Status::Done));
         assert!(report.finish().is_err());
     }

@@ -95,6 +95,7 @@ impl Run {
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
         let started = Instant::now();
+        let only = plan.only_name();
         let copied = match plan {
             Plan::UploadFile { source, destination } => self.upload_file(source, destination).await,
             Plan::UploadFolder { source, destination } => self.upload_folder(source, destination.as_folder()).await,
@@ -103,6 +104,10 @@ impl Run {
             Plan::CopyObject { source, destination } => self.copy_object(source, &destination).await,
             Plan::CopyFolder { source, destination } => self.copy_folder(source.as_folder(), destination.as_folder()).await,
         };
+        // A folder's failures were told of one by one.
+        if let (Some(name), Err(error)) = (only, &copied) {
+            self.failed(name, error);
+        }
         let mut summary = copied?;
         summary.elapsed = started.elapsed();
         Ok(summary)
@@ -188,7 +193,9 @@ impl Run {
                 }
                 Item::LocalFolder { name } => {
                     let url = destination.join(&name).as_folder();
-                    Box::pin(async move { (name, upload::marker(&run, &url).await) })
+                    // Told of as the key is called, which a list of names takes for a folder too.
+                    let key = if name.is_empty() { name } else { name + "/" };
+                    Box::pin(async move { (key, upload::marker(&run, &url).await) })
                 }
                 other => refuse(other),
             })
@@ -198,7 +205,7 @@ impl Run {
 
     async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let bucket = source.bucket.clone();
+        let (bucket, prefix) = (source.bucket.clone(), source.key.len());
         let context = scan::Context::new(&self.client, &self.options);
         preflight::check_writable(destination)?;
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
@@ -215,15 +222,17 @@ impl Run {
                 };
                 match item {
                     Item::Object { name, entry, doubt, .. } => Box::pin(async move {
+                        // Told of by its key: the name may be an encoded one.
+                        let key = entry.key.get(prefix..).unwrap_or(&entry.key).to_owned();
                         let done = match open() {
                             Ok(target) => download::object(&run, &target, &name, &bucket, &entry, doubt).await,
                             Err(error) => Err(error),
                         };
-                        (name, done)
+                        (key, done)
                     }),
-                    Item::Marker { name } => Box::pin(async move {
+                    Item::Marker { name, key } => Box::pin(async move {
                         let made = open().and_then(|target| target.make_folder(&name));
-                        (name, made.map(|()| Done::Folder))
+                        (key, made.map(|()| Done::Folder))
                     }),
                     other => refuse(other),
                 }
@@ -288,8 +297,22 @@ impl Run {
         let Some(error) = stopped else { return tally.into_result() };
         self.cancel.cancel();
         drop(items);
-        while tasks.join_next().await.is_some() {}
+        // What arrived while the rest was stopped is told of too.
+        while let Some(outcome) = tasks.join_next().await {
+            match outcome {
+                Ok((name, Ok(done))) => self.count(&mut tally.summary, name, &done),
+                Ok((name, Err(error))) => self.failed(name, &error),
+                Err(_) => {}
+            }
+        }
         Err(error)
+    }
+
+    /// Tells of a file that failed. One that was stopped did not: nobody knows what would have become of it.
+    fn failed(&self, name: String, error: &Error) {
+        if !matches!(error, Error::Cancelled) {
+            self.events.event(Event::Failed { name, message: error.to_string() });
+        }
     }
 
     fn settle(&self, tally: &mut Tally, outcome: Result<Outcome, tokio::task::JoinError>) -> Option<Error> {
@@ -307,10 +330,10 @@ impl Run {
                 let unreachable = error.store().is_some_and(crate::obs::Error::is_network);
                 let hopeless = unreachable || (tally.nothing_worked() && error.is_fatal_at_first());
                 tally.hopeless = if hopeless { tally.hopeless + 1 } else { 0 };
+                self.failed(name.clone(), &error);
                 if self.options.fail_fast || error.is_fatal() || tally.hopeless >= HOPELESS {
                     return Some(error);
                 }
-                self.events.event(Event::Failed { name: name.clone(), message: error.to_string() });
                 tally.summary.fail(name, error);
                 None
             }

@@ -210,6 +210,8 @@ async fn what_a_stream_cannot_keep_to_is_refused() {
             assert!(error.contains(option[0]), "{arguments:?} {error}");
         }
     }
+    let parts = run(&store, &["obs-copy", "-", "obs://copies/kept", "--part-size", "64M"], b"", usize::MAX);
+    assert_eq!(parts.status.code(), Some(2), "a part does not fit into the memory");
     let discard = run(&store, &["obs-copy", "--discard-unfinished", "--dry-run", "-y"], b"", usize::MAX);
     assert_eq!(discard.status.code(), Some(2));
     assert_eq!(fetch(&client(&store.endpoint), "kept", Verify::Auto).await.unwrap().0, b"old");

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use crate::program::{copy, counts, json_lines};
+use crate::program::{copy, counts, json_lines, run_with_input};
 use crate::support::{Store, client, keys, make_tree, put};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -57,7 +57,74 @@ async fn failures_of_downloads_can_be_run_again() {
     make_tree(home, &[("dst/taken/in the way", Some(Vec::new()))]);
     copy(&store, home, &["obs://copies/r/", "dst", "-d", "--report", "report"], 3);
     std::fs::remove_dir_all(home.join("dst/taken")).unwrap();
-    let again = ["obs://copies/r/", "dst", "-d", "--files-from", "report", "--conflict", "encode"];
-    assert_eq!(counts(&store, home, &again, 0), [2, 0, 0, 0]);
-    assert!(home.join("dst/taken").is_file() && home.join("dst/%2E%2E/x").is_file());
+    assert_eq!(counts(&store, home, &["obs://copies/r/", "dst", "-d", "--files-from", "report"], 3), [1, 0, 0, 1]);
+    assert!(home.join("dst/taken").is_file());
+    for conflict in ["encode", "abort"] {
+        let unordered = ["obs://copies/r/", "new", "-d", "--files-from", "report", "--conflict", conflict];
+        copy(&store, home, &unordered, 2);
+    }
+    assert!(!home.join("new").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_replaced_before_the_copy_is_known_to_be_in_order() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    make_tree(home, &[("file", Some(b"precious".to_vec())), ("report", Some(b"old".to_vec()))]);
+    copy(&store, home, &["file", "obs://copies/r/", "--report", "file"], 2);
+    // A source of one file has no patterns, so the old report stays.
+    copy(&store, home, &["file", "obs://copies/r/", "--report", "report", "--include", "*"], 2);
+    assert_eq!(std::fs::read(home.join("file")).unwrap(), b"precious");
+    assert_eq!(std::fs::read(home.join("report")).unwrap(), b"old");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_that_ends_a_run_is_told_of() {
+    let store = Store::embedded().await;
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    make_tree(&home.join("src"), &[("file", Some(b"1".to_vec()))]);
+    std::os::unix::fs::symlink("nowhere", home.join("src/broken")).unwrap();
+    let failed = |arguments: &[&str]| {
+        let arguments: Vec<&str> = ["obs-copy"].iter().chain(arguments).chain(&["--report", "report"]).copied().collect();
+        assert!(!run_with_input(&store, home, &arguments, "").status.success(), "{arguments:?}");
+        let lines = json_lines(&std::fs::read_to_string(home.join("report")).unwrap());
+        let failed = lines.into_iter().filter(|line| line["status"] == "failed");
+        failed.map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(&["src", "obs://copies/r/", "-d", "--fail-fast"]), ["broken"]);
+    assert_eq!(failed(&["src", "obs://copies/r/", "-d"]), ["broken"]);
+    let single = failed(&["src/file", "obs://missing/file"]);
+    assert!(single.len() == 1 && single[0].ends_with("src/file"), "{single:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_keys_and_takes_folders_by_their_names() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    for key in ["r/a", "r/../x"] {
+        put(&client, key, b"content").await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let encoding = ["obs://copies/r/", "dst", "-d", "--no-overwrite", "--conflict", "encode", "--report", "report"];
+    for status in ["done", "skipped"] {
+        copy(&store, home, &encoding, 0);
+        let mut lines = json_lines(&std::fs::read_to_string(home.join("report")).unwrap());
+        lines.sort_by_key(|line| line["name"].as_str().unwrap().to_owned());
+        let told: Vec<_> =
+            lines.iter().map(|line| (line["name"].as_str().unwrap(), line["status"].as_str().unwrap())).collect();
+        assert_eq!(told, [("../x", status), ("a", status)], "the key, not the path");
+    }
+    assert!(home.join("dst/%2E%2E/x").is_file());
+
+    make_tree(&home.join("src"), &[("empty", None), ("full/file", Some(Vec::new()))]);
+    std::fs::write(home.join("list"), "empty/\n").unwrap();
+    copy(&store, home, &["src", "obs://copies/f/", "-d", "--files-from", "list"], 0);
+    assert_eq!(keys(&client, "f/").await, ["f/empty/"]);
+    copy(&store, home, &["obs://copies/f/", "back", "-d", "--files-from", "list"], 0);
+    assert!(home.join("back/empty").is_dir());
+    std::fs::write(home.join("list"), "full/\nempty/../full/\n").unwrap();
+    assert_eq!(counts(&store, home, &["src", "obs://copies/f/", "-d", "--files-from", "list"], 3)[3], 2);
 }

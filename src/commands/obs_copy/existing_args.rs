@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::copy::Plan;
 use crate::copy::report::Report;
 use crate::copy::select::{Compare, Existing, Seen, Selection};
 use crate::error::Error;
@@ -34,11 +35,8 @@ pub(super) struct ExistingArgs {
 }
 
 impl ExistingArgs {
-    /// Puts what was asked for into the selection; begins the report.
-    ///
-    /// # Errors
-    /// The report cannot be written.
-    pub(super) fn apply(&self, selection: &mut Selection, directory: &Path) -> Result<(), Error> {
+    /// Puts what was asked for into the selection, but for the report.
+    pub(super) fn apply(&self, selection: &mut Selection) {
         selection.existing = match (self.no_overwrite, self.size_only, self.checksum, self.update) {
             (true, ..) => Existing::Keep,
             (_, true, ..) => Existing::Update(Compare::Size),
@@ -47,9 +45,16 @@ impl ExistingArgs {
             _ => Existing::Replace,
         };
         selection.seen = self.delete.then(|| Arc::new(Seen::default()));
+    }
+
+    /// Begins the report, which replaces an older one: only when all else is known to be in order.
+    ///
+    /// # Errors
+    /// The report cannot be written, or is a part of what is copied.
+    pub(super) fn begin_report(&self, selection: &mut Selection, plan: &Plan, directory: &Path) -> Result<(), Error> {
         if let Some(path) = &self.report {
             let names = selection.names.as_ref().and_then(|names| names.path.as_deref());
-            selection.report = Some(Arc::new(Report::create(&directory.join(path), names)?));
+            selection.report = Some(Arc::new(Report::create(&directory.join(path), names, plan)?));
         }
         Ok(())
     }

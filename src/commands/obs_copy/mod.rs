@@ -100,11 +100,12 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     args.resume.apply(ctx, &mut options);
     let mut selection = copy::Selection::default();
     args.selection.apply(&mut selection, &ctx.env.directory)?;
-    args.existing.apply(&mut selection, &ctx.env.directory)?;
+    args.existing.apply(&mut selection);
     if options.preserve.modified {
         selection.existing = selection.existing.by_own_time();
     }
     selection.check(&plan)?;
+    args.existing.begin_report(&mut selection, &plan, &ctx.env.directory)?;
     options.selection = Arc::new(selection);
     if args.existing.is_dry_run() {
         return preview::run(ctx, &client, &plan, &options, &cancel).await;

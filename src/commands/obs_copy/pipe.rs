@@ -36,6 +36,10 @@ pub(super) async fn run(ctx: &Ctx, args: &ObsCopyArgs, src: String, dst: String)
     let cancel = ctx.cancel();
     let mut options = copy::Options::default();
     args.transfer.apply(&mut options);
+    if is_input && options.part_size.is_some_and(|size| size > options.memory) {
+        let message = "a part of standard input is held in memory, and --part-size is more than --max-memory allows";
+        return Err(Error::new(Kind::Usage, message).hint("ask for smaller parts, or for more memory"));
+    }
     let progress = Arc::new(ctx.ui.copy_progress(args.progress.choice()));
     let events = Arc::clone(&progress) as Arc<dyn EventSink>;
     let copied = if is_input {

@@ -64,6 +64,8 @@ pub enum Item {
     Marker {
         /// Its name.
         name: String,
+        /// Its key, relative to the source.
+        key: String,
     },
     /// Something that cannot be copied.
     Refused {

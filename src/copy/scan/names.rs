@@ -39,7 +39,7 @@ pub async fn download(context: &Context, source: &ObsUrl, names: &Names, mut pla
     let reading = in_thread(move || {
         let mut reading = list.read()?;
         while let Some(name) = reading.next_name()? {
-            if selection.takes(&name) && sender.blocking_send(name).is_err() {
+            if selection.takes_named(&name) && sender.blocking_send(name).is_err() {
                 break;
             }
         }

@@ -78,7 +78,7 @@ impl Placing {
             Ok(Place::File(name)) => self.file(name, entry),
             Ok(Place::Folder(name)) => {
                 let exists = self.local.as_mut().is_some_and(|local| local.folder(&name).is_some());
-                !exists && self.outbox.push(Item::Marker { name })
+                !exists && self.outbox.push(Item::Marker { name, key: relative.to_owned() })
             }
             Err(_) if self.selection.conflict == Conflict::Skip => self.outbox.skip(relative, entry.size, "conflict"),
             Err(reason) => {
@@ -102,7 +102,9 @@ impl Placing {
         match verdict {
             Verdict::Copy(reason) => self.outbox.push(Item::Object { name, entry, reason, doubt: None }),
             Verdict::Doubt(doubt) => self.outbox.push(Item::Object { name, entry, reason: doubt.reason(), doubt: Some(doubt) }),
-            Verdict::Leave(reason) => self.outbox.skip(&name, entry.size, reason),
+            Verdict::Leave(reason) => {
+                self.outbox.skip(entry.key.get(self.prefix.len()..).unwrap_or(&entry.key), entry.size, reason)
+            }
         }
     }
 }

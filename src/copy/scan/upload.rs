@@ -118,7 +118,14 @@ impl Uploads {
             remote.read_all()?;
         }
         while let Some(name) = reading.next_name()? {
-            if !selection.takes(&name) {
+            if !selection.takes_named(&name) {
+                continue;
+            }
+            if let Some(folder) = name.strip_suffix('/') {
+                match check_empty_folder(&self.source, folder, selection.links) {
+                    Ok(()) => self.folder(folder)?,
+                    Err(error) => self.push(Item::Refused { name, error })?,
+                }
                 continue;
             }
             match status(&self.source, &name, selection.links) {
@@ -172,16 +179,34 @@ impl Uploads {
 }
 
 fn status(source: &Path, name: &str, links: Links) -> Result<Version, Error> {
+    let (_, status) = look_at(source, name, links)?;
+    if !status.is_file() {
+        return Err(Error::unplaceable(name, "it is no file"));
+    }
+    Ok(Version { size: status.len(), modified: status.mtime() })
+}
+
+/// Reports name folders that failed, and only empty ones are copied as such.
+fn check_empty_folder(source: &Path, name: &str, links: Links) -> Result<(), Error> {
+    let (path, status) = look_at(source, name, links)?;
+    if !status.is_dir() {
+        return Err(Error::unplaceable(name, "it is no folder"));
+    }
+    let mut entries = std::fs::read_dir(&path).map_err(|error| Error::local("read", &path, error))?;
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(Error::unplaceable(name, "it is a folder that is not empty; a list names the files in it")),
+    }
+}
+
+fn look_at(source: &Path, name: &str, links: Links) -> Result<(PathBuf, Metadata), Error> {
     if name.len() > LONGEST_KEY || name.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return Err(Error::unplaceable(name, "it is no name of a file below the source"));
     }
     let path = source.join(name);
     let status = if links == Links::Follow { std::fs::metadata(&path) } else { std::fs::symlink_metadata(&path) };
     let status = status.map_err(|error| Error::local("read", &path, error))?;
-    if !status.is_file() {
-        return Err(Error::unplaceable(name, "it is no file"));
-    }
-    Ok(Version { size: status.len(), modified: status.mtime() })
+    Ok((path, status))
 }
 
 /// Whether one local file has to go to one object.

@@ -78,6 +78,11 @@ impl Selection {
         self.filter.takes(name) && self.shard.is_none_or(|shard| shard.takes(name))
     }
 
+    /// Whether what a list names is asked for: a folder if it ends with `/`.
+    pub fn takes_named(&self, name: &str) -> bool {
+        name.strip_suffix('/').map_or_else(|| self.takes(name), |folder| self.takes_folder(folder))
+    }
+
     /// Whether an empty folder of this name is asked for.
     pub fn takes_folder(&self, name: &str) -> bool {
         self.filter.takes_folder(name) && self.shard.is_none_or(|shard| shard.takes(name))
