@@ -50,7 +50,7 @@ struct Shared {
     pace: Pace,
     // Slots that the semaphore has or has lent.
     issued: Mutex<usize>,
-    requests: Option<Rate>,
+    requests: Option<Arc<Rate>>,
     throttled: Box<dyn Counter>,
 }
 
@@ -73,7 +73,7 @@ pub struct Permit {
 impl Budget {
     /// A budget of so many requests and bytes, at least one request that streams. How many of the requests are really in
     /// flight at once follows the [`Pace`].
-    pub fn new(slots: usize, memory: u64, requests: Option<Rate>, throttled: Box<dyn Counter>) -> Self {
+    pub fn new(slots: usize, memory: u64, requests: Option<Arc<Rate>>, throttled: Box<dyn Counter>) -> Self {
         let all_units = u32::try_from(memory.max(STREAM).div_ceil(UNIT)).unwrap_or(u32::MAX / 2);
         let pace = Pace::new(slots.clamp(1, Semaphore::MAX_PERMITS), Instant::now());
         let issued = pace.limit();

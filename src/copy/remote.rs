@@ -12,7 +12,7 @@ use crate::copy::meter::Meter;
 use crate::copy::parts::Division;
 use crate::copy::remote_parts::in_parts;
 use crate::copy::run::{Done, Run, refuse};
-use crate::copy::scan::{self, Context, Item, WAITING};
+use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::summary::Summary;
 use crate::obs::body::Payload;
 use crate::obs::bytes::{PutOptions, Tags};
@@ -39,7 +39,7 @@ impl Run {
     /// Copies what is below a prefix to below another.
     pub(super) async fn copy_folder(self: &Arc<Self>, source: ObsUrl, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let context = Context::new(&self.client, &self.options);
+        let context = self.context();
         let scan = tokio::spawn(scan::copies(context, source.clone(), destination.clone(), sender));
         let summary = self
             .pump(receiver, |run, item| match item {

@@ -24,10 +24,12 @@ const ABORT: Duration = Duration::from_secs(5);
 /// Copies an object; its metadata comes along, unless the client's attributes say what it shall be.
 pub(super) async fn in_parts(run: &Arc<Run>, source: &ObsUrl, entry: &Entry, destination: &ObsUrl) -> Result<Check, Error> {
     let begun = async {
+        run.take_request().await?;
         let info = run.client.head(source).await?;
         if info.size != entry.size || (!entry.etag.is_empty() && info.etag != entry.etag) {
             return Err(Error::Changed(source.to_string()));
         }
+        run.take_request().await?;
         let upload = run.client.create_multipart_like(destination, &info).await?;
         Ok((upload, Entry { etag: info.etag, ..entry.clone() }))
     };
@@ -41,7 +43,9 @@ pub(super) async fn in_parts(run: &Arc<Run>, source: &ObsUrl, entry: &Entry, des
     // No part may be on its way when the upload is aborted: it would stay at the store.
     tasks.shutdown().await;
     let ended = async {
-        let etag = run.client.complete_multipart(destination, &upload, &copied?).await?;
+        let copied = copied?;
+        run.take_request().await?;
+        let etag = run.client.complete_multipart(destination, &upload, &copied).await?;
         confirm(run, source, &entry, destination, &etag).await
     };
     let completed = match run.unless_stopped(ended).await {

@@ -45,6 +45,8 @@ pub(super) struct Run {
     pub(super) options: Options,
     pub(super) budget: Budget,
     pub(super) rate: Option<Arc<Rate>>,
+    // What the budget takes from for each permit; requests without one take from it themselves.
+    requests: Option<Arc<Rate>>,
     pub(super) loads: Loads,
     pub(super) writes: Writes,
     pub(super) reading: upload::Reading,
@@ -83,14 +85,26 @@ pub(super) type Task = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
-        let requests = options.limit_requests.map(|limit| Rate::new(limit.get().into()));
+        let requests = options.limit_requests.map(|limit| Arc::new(Rate::new(limit.get().into())));
         let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
         let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
         // What exists is found by the scan; what comes later, by whoever makes the object or the file.
         let client = if options.selection.existing == Existing::Keep { client.keeping_objects() } else { client };
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
         let reading = upload::Reading::new(options.verify);
-        Arc::new(Self { client, options, budget, rate, reading, loads, writes, events, cancel, room: Mutex::default() })
+        Arc::new(Self {
+            client,
+            options,
+            budget,
+            rate,
+            requests,
+            reading,
+            loads,
+            writes,
+            events,
+            cancel,
+            room: Mutex::default(),
+        })
     }
 
     pub(super) async fn execute(self: Arc<Self>, plan: Plan) -> Result<Summary, Error> {
@@ -139,6 +153,22 @@ impl Run {
         }
     }
 
+    /// Waits until one request may be made for which there is no permit.
+    ///
+    /// # Errors
+    /// The run is stopped.
+    pub(super) async fn take_request(&self) -> Result<(), Error> {
+        match &self.requests {
+            Some(requests) => self.cancel.run_until_cancelled(requests.take(1)).await.ok_or(Error::Cancelled),
+            None => Ok(()),
+        }
+    }
+
+    /// What a scan of this run needs; it shares the limits.
+    pub(super) fn context(&self) -> scan::Context {
+        scan::Context { requests: self.requests.clone(), ..scan::Context::new(&self.client, &self.options) }
+    }
+
     /// The result of a request, unless the run is stopped first.
     pub(super) async fn unless_stopped<F: Future>(&self, request: F) -> Result<F::Output, Error> {
         // Boxed: these states are large, and are moved into one another.
@@ -148,7 +178,7 @@ impl Run {
     async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let status = std::fs::metadata(&source).map_err(|error| Error::local("read", &source, error))?;
         let name = source.display().to_string();
-        let context = scan::Context::new(&self.client, &self.options);
+        let context = self.context();
         let looking = scan::upload::one(&context, &source, &status, &destination);
         if let Verdict::Leave(reason) = self.unless_stopped(looking).await?? {
             return Ok(self.skip_one(&name, status.len(), reason));
@@ -183,8 +213,7 @@ impl Run {
 
     async fn upload_folder(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
-        let scan =
-            tokio::spawn(scan::upload(scan::Context::new(&self.client, &self.options), source, destination.clone(), sender));
+        let scan = tokio::spawn(scan::upload(self.context(), source, destination.clone(), sender));
         let summary = self
             .pump(receiver, |run, item| match item {
                 Item::LocalFile { name, path, size, doubt, .. } => {

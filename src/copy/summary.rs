@@ -25,9 +25,11 @@ pub struct Summary {
     pub elapsed: Duration,
     /// How many files each check confirmed.
     pub checks: Checks,
-    /// Number of failures, those that are not kept included.
+    /// Number of files that were not copied, those that are not kept included.
     pub failed: u64,
-    /// The first [`KEPT_FAILURES`] failures.
+    /// Number of files and folders that `--delete` could not delete.
+    pub not_deleted: u64,
+    /// The first [`KEPT_FAILURES`] failures of both kinds.
     pub failures: Vec<Failure>,
 }
 
@@ -44,7 +46,7 @@ pub struct Checks {
     pub none: u64,
 }
 
-/// A file that was not copied.
+/// A file that was not copied, or not deleted.
 #[derive(Debug)]
 pub struct Failure {
     /// Path or key, relative to what is copied.
@@ -73,9 +75,24 @@ impl Summary {
         self.skipped_bytes += bytes;
     }
 
-    /// Counts a failure and keeps it while there is room.
+    /// Counts a file that was not copied; keeps the failure while there is room.
     pub fn fail(&mut self, name: String, error: Error) {
         self.failed += 1;
+        self.keep(name, error);
+    }
+
+    /// Counts what was not deleted; keeps the failure while there is room.
+    pub fn fail_deletion(&mut self, name: String, error: Error) {
+        self.not_deleted += 1;
+        self.keep(name, error);
+    }
+
+    /// Whether everything was copied, and deleted, that should be.
+    pub fn is_complete(&self) -> bool {
+        self.failed + self.not_deleted == 0
+    }
+
+    fn keep(&mut self, name: String, error: Error) {
         if self.failures.len() < KEPT_FAILURES {
             self.failures.push(Failure { name, error });
         }

@@ -139,3 +139,22 @@ async fn conflicts_fail_are_skipped_encoded_or_end_it() {
         [0, 9, 0, 0]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_for_names_counts_as_requests() {
+    let store = Store::embedded().await;
+    let client = client(&store.endpoint);
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..8).map(|number| format!("f{number}")).collect();
+    for name in &names {
+        put(&client, &format!("n/{name}"), b"x").await;
+    }
+    std::fs::write(folder.path().join("names"), names.join("\n")).unwrap();
+    let arguments = ["obs://copies/n/", "out", "-d", "--files-from", "names", "--limit-requests", "8", "-F", "json"];
+    let (out, _) = copy(&store, folder.path(), &arguments, 0);
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(document["files"], 8);
+    // Sixteen requests: eight look, eight fetch.
+    let seconds = document["seconds"].as_f64().unwrap();
+    assert!(seconds > 1.5, "{seconds}");
+}

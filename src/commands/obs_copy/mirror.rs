@@ -9,7 +9,7 @@ use crate::obs::Client;
 use crate::ui::text;
 
 /// Deletes what the destination has and the source has not, if the copy had no failures and the user agrees. Gives the number
-/// of files deleted; what could not be deleted is a failure of the summary.
+/// of files deleted; what could not be deleted is in the summary.
 ///
 /// # Errors
 /// The destination cannot be listed, nobody agrees, or the source is empty and nobody was sure.
@@ -41,7 +41,7 @@ pub(super) async fn run(
     }
     let deleted = extras.delete(client, options, cancel).await?;
     for failure in deleted.failures {
-        summary.fail(failure.name, failure.error);
+        summary.fail_deletion(failure.name, failure.error);
     }
     Ok(deleted.files)
 }

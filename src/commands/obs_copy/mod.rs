@@ -118,7 +118,7 @@ pub async fn run(ctx: &Ctx, args: ObsCopyArgs) -> Result<(), Error> {
     let report = report::Report { source: src, destination: dst, summary, deleted };
     if ctx.ui.format() != Format::Table {
         ctx.ui.emit(&report)?;
-    } else if report.summary.failed == 0 {
+    } else if report.summary.is_complete() {
         for line in lines::ok_lines(&request, &report, args.drop_last_dir) {
             ctx.ui.ok(&line)?;
         }

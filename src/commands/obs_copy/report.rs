@@ -18,27 +18,42 @@ pub(super) struct Report {
 impl Report {
     /// The line at the end.
     pub(super) fn sentence(&self) -> String {
-        let Summary { files, bytes, elapsed, checks, failed, skipped, .. } = &self.summary;
+        let Summary { files, bytes, elapsed, checks, failed, not_deleted, skipped, .. } = &self.summary;
         let seconds = elapsed.as_secs_f64();
         let rate = text::bytes((*bytes as f64 / seconds.max(0.001)) as u64);
         let checked = if *files == 0 { String::new() } else { format!("; checked by {}", checks.describe()) };
         let skipped = if *skipped == 0 { String::new() } else { format!("; {skipped} skipped") };
         let deleted = if self.deleted == 0 { String::new() } else { format!("; {} deleted", self.deleted) };
         let failed = if *failed == 0 { String::new() } else { format!("; {failed} failed") };
-        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{skipped}{deleted}{failed}", text::bytes(*bytes))
+        let kept = if *not_deleted == 0 { String::new() } else { format!("; {not_deleted} not deleted") };
+        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{skipped}{deleted}{failed}{kept}", text::bytes(*bytes))
     }
 
     /// Lists what failed; an error if anything did.
     pub(super) fn into_result(self, ctx: &Ctx) -> Result<(), Error> {
-        let Summary { files, failed, failures, .. } = self.summary;
-        if failed == 0 {
-            return Ok(());
-        }
-        for failure in &failures {
+        for failure in &self.summary.failures {
             ctx.ui.note(&format!("failed: [{}]: {}", failure.name, failure.error));
         }
-        let hint = "the rest was copied; run the same command again after putting the causes right";
-        Err(Error::new(Kind::Partial, format!("{failed} of {} files were not copied", files + failed)).hint(hint))
+        match verdict(&self.summary) {
+            None => Ok(()),
+            Some((message, hint)) => Err(Error::new(Kind::Partial, message).hint(hint)),
+        }
+    }
+}
+
+/// What was not done, and what to do about it. Nothing is deleted unless everything was copied.
+fn verdict(summary: &Summary) -> Option<(String, &'static str)> {
+    let Summary { files, failed, not_deleted, .. } = *summary;
+    match (failed, not_deleted) {
+        (0, 0) => None,
+        (0, _) => Some((
+            format!("{not_deleted} files that the source does not have were not deleted"),
+            "everything was copied; run the same command again after putting the causes right",
+        )),
+        _ => Some((
+            format!("{failed} of {} files were not copied", files + failed),
+            "the rest was copied; run the same command again after putting the causes right",
+        )),
     }
 }
 
@@ -52,7 +67,8 @@ impl Present for Report {
     }
 
     fn document(&self) -> Value {
-        let Summary { files, folders, bytes, elapsed, checks, failed, failures, skipped, skipped_bytes } = &self.summary;
+        let Summary { files, folders, bytes, elapsed, checks, failed, not_deleted, failures, skipped, skipped_bytes } =
+            &self.summary;
         let failures: Vec<Value> =
             failures.iter().map(|failure| json!({"name": failure.name, "error": failure.error.to_string()})).collect();
         json!({
@@ -67,7 +83,28 @@ impl Present for Report {
             "skipped_bytes": skipped_bytes,
             "deleted": self.deleted,
             "failed": failed,
+            "not_deleted": not_deleted,
             "failures": failures,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verdict;
+    use crate::copy::{Error, Summary};
+
+    #[test]
+    fn a_failed_deletion_is_no_failed_copy() {
+        let mut summary = Summary { files: 3, ..Summary::default() };
+        assert_eq!(verdict(&summary), None);
+        summary.fail_deletion("extra".to_owned(), Error::Cancelled);
+        assert_eq!((summary.failed, summary.not_deleted, summary.failures.len(), summary.is_complete()), (0, 1, 1, false));
+        let (message, hint) = verdict(&summary).unwrap();
+        assert_eq!(message, "1 files that the source does not have were not deleted");
+        assert!(hint.starts_with("everything was copied"), "{hint}");
+        let mut summary = Summary { files: 3, ..Summary::default() };
+        summary.fail("a".to_owned(), Error::Cancelled);
+        assert_eq!(verdict(&summary).unwrap().0, "1 of 4 files were not copied");
     }
 }

@@ -77,7 +77,8 @@ pub async fn find(client: &Client, plan: &Plan, options: &Options, cancel: &Canc
         }
         Plan::DownloadFolder { destination, .. } => {
             let path = destination.clone();
-            let spool = in_thread(move || local::find(&path, &selection, &seen)).await?;
+            let finding = in_thread(move || local::find(&path, &selection, &seen));
+            let spool = cancel.run_until_cancelled(finding).await.ok_or(Error::Cancelled)??;
             (Side::Disk(destination), spool)
         }
         _ => return Err(Error::Plan("only folders have mirrors".to_owned())),

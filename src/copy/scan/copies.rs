@@ -28,7 +28,7 @@ pub async fn copies(context: Context, source: ObsUrl, destination: ObsUrl, items
     let copies = Copies { outbox, remote, prefix: source.key.clone(), selection };
     let feeding = async {
         if compares {
-            feed(&context.client, &destination, sender).await;
+            feed(&context, &destination, sender).await;
         }
     };
     tokio::join!(feeding, list(&context, &source, copies)).1
@@ -37,7 +37,7 @@ pub async fn copies(context: Context, source: ObsUrl, destination: ObsUrl, items
 async fn list(context: &Context, source: &ObsUrl, mut copies: Copies) -> Result<(), Error> {
     let mut listing = context.client.list(source, true);
     let mut found = false;
-    while let Some(page) = listing.next_page().await? {
+    while let Some(page) = context.next_page(&mut listing).await? {
         found |= !page.entries.is_empty();
         let decided = tokio::task::spawn_blocking(move || {
             for entry in page.entries {

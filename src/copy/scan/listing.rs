@@ -35,7 +35,7 @@ pub async fn download(context: Context, source: ObsUrl, destination: PathBuf, it
     }
     let mut listing = context.client.list(&source, true);
     let mut found = false;
-    while let Some(page) = listing.next_page().await? {
+    while let Some(page) = context.next_page(&mut listing).await? {
         found |= !page.entries.is_empty();
         let Some(next) = decide(placing, page.entries).await? else { return Ok(()) };
         placing = next;
@@ -83,7 +83,7 @@ async fn decide(mut placing: Placing, entries: Vec<Entry>) -> Result<Option<Plac
 async fn abort_on_conflicts(context: &Context, source: &ObsUrl, mut places: Places) -> Result<(), Error> {
     let mut listing = context.client.list(source, true);
     let (mut count, mut named) = (0_u64, Vec::new());
-    while let Some(page) = listing.next_page().await? {
+    while let Some(page) = context.next_page(&mut listing).await? {
         for entry in page.entries {
             let relative = entry.key.strip_prefix(&source.key).unwrap_or(&entry.key);
             let placed = places.place(relative, entry.size);

@@ -22,6 +22,7 @@ pub use upload::upload;
 
 use crate::copy::error::Error;
 use crate::copy::options::Options;
+use crate::copy::rate::Rate;
 use crate::copy::select::Selection;
 use crate::copy::summary::Summary;
 use crate::copy::update::Doubt;
@@ -94,13 +95,32 @@ pub struct Context {
     pub part_size: Option<u64>,
     /// Requests in flight at most.
     pub jobs: usize,
+    /// Limit of the requests per second.
+    pub requests: Option<Arc<Rate>>,
 }
 
 impl Context {
-    /// For a copy with these options.
+    /// For a copy with these options, with a limit of requests of its own.
     pub fn new(client: &Client, options: &Options) -> Self {
         let selection = Arc::clone(&options.selection);
-        Self { client: client.clone(), selection, part_size: options.part_size, jobs: options.jobs }
+        let requests = options.limit_requests.map(|limit| Arc::new(Rate::new(limit.get().into())));
+        Self { client: client.clone(), selection, part_size: options.part_size, jobs: options.jobs, requests }
+    }
+
+    /// Waits until a request may be made.
+    pub async fn take_request(&self) {
+        if let Some(requests) = &self.requests {
+            requests.take(1).await;
+        }
+    }
+
+    /// The next page of a listing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn next_page(&self, listing: &mut Listing) -> Result<Option<Page>, obs::Error> {
+        self.take_request().await;
+        listing.next_page().await
     }
 }
 

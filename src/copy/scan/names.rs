@@ -12,8 +12,8 @@ use crate::copy::error::Error;
 use crate::copy::scan::Context;
 use crate::copy::scan::placing::Placing;
 use crate::copy::select::Names;
+use crate::obs::ObsUrl;
 use crate::obs::list::Entry;
-use crate::obs::{Client, ObsUrl};
 
 /// Runs work on a thread of its own: it may wait for standard input, and a program that ends does not wait for such a thread.
 pub fn in_thread<T: Send + 'static>(
@@ -61,8 +61,8 @@ pub async fn download(context: &Context, source: &ObsUrl, names: &Names, mut pla
             }
             name = receiver.recv(), if more && heads.len() < context.jobs.max(1) => match name {
                 Some(name) => {
-                    let (client, source) = (context.client.clone(), source.clone());
-                    heads.spawn(async move { head(&client, &source, name).await });
+                    let (context, source) = (context.clone(), source.clone());
+                    heads.spawn(async move { head(&context, &source, name).await });
                 }
                 None => more = false,
             },
@@ -72,9 +72,10 @@ pub async fn download(context: &Context, source: &ObsUrl, names: &Names, mut pla
     reading.await
 }
 
-async fn head(client: &Client, source: &ObsUrl, name: String) -> (String, Result<Entry, Error>) {
+async fn head(context: &Context, source: &ObsUrl, name: String) -> (String, Result<Entry, Error>) {
     let url = source.join(&name);
-    let looked = match client.head(&url).await {
+    context.take_request().await;
+    let looked = match context.client.head(&url).await {
         Ok(info) => Ok(Entry { key: url.key.clone(), size: info.size, etag: info.etag, modified: info.modified }),
         Err(error) if error.is_not_found() && !error.is_no_such_bucket() => Err(Error::NoSource(url.to_string())),
         Err(error) => Err(error.into()),

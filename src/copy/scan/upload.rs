@@ -14,7 +14,7 @@ use crate::copy::scan::{Context, Item, NobodyListens, Outbox};
 use crate::copy::select::{Compare, Existing, Links, Seen, Selection};
 use crate::copy::update::remote::{Paged, Remote};
 use crate::copy::update::{self, MISSING, Verdict, Version};
-use crate::obs::{Client, ObsUrl};
+use crate::obs::ObsUrl;
 
 /// Pages of the destination's listing that wait to be compared with.
 pub(super) const PAGES: usize = 2;
@@ -35,17 +35,17 @@ pub async fn upload(context: Context, source: PathBuf, destination: ObsUrl, item
     let walking = names::in_thread(move || uploads.run());
     let listing = async {
         if compares {
-            feed(&context.client, &destination, sender).await;
+            feed(&context, &destination, sender).await;
         }
     };
     tokio::join!(listing, walking).1
 }
 
 /// Sends the pages of a listing until nobody listens.
-pub(super) async fn feed(client: &Client, destination: &ObsUrl, pages: Sender<Paged>) {
-    let mut listing = client.list(destination, true);
+pub(super) async fn feed(context: &Context, destination: &ObsUrl, pages: Sender<Paged>) {
+    let mut listing = context.client.list(destination, true);
     loop {
-        let (page, is_last) = match listing.next_page().await {
+        let (page, is_last) = match context.next_page(&mut listing).await {
             Ok(Some(page)) => (Paged::Entries(page.entries), false),
             Ok(None) => (Paged::End, true),
             Err(error) => (Paged::Failed(error.into()), true),

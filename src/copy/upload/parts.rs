@@ -48,6 +48,7 @@ pub(super) async fn in_parts(run: &Arc<Run>, source: &Arc<Source>, url: &ObsUrl,
 }
 
 async fn complete(run: &Run, source: &Source, url: &ObsUrl, upload: &Upload, parts: &[SentPart]) -> Result<(), Error> {
+    run.take_request().await?;
     source.check_unchanged()?;
     run.unless_stopped(run.client.complete_multipart(url, &upload.id, parts)).await??;
     Ok(())
