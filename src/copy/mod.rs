@@ -30,6 +30,7 @@ mod resolve;
 mod run;
 pub mod scan;
 pub mod select;
+mod single;
 pub mod summary;
 mod tally;
 pub mod update;

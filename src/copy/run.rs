@@ -27,11 +27,9 @@ use crate::copy::scan::{self, Item, WAITING};
 use crate::copy::select::Existing;
 use crate::copy::summary::Summary;
 use crate::copy::tally::Tally;
-use crate::copy::update::Verdict;
 use crate::copy::upload::small::Loads;
-use crate::copy::{Options, download, key, upload};
+use crate::copy::{Options, download, upload};
 use crate::obs::attributes::Preserved;
-use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
 
 /// So many files in a row end the run: the store cannot be reached any more, or refused everything from the beginning. One that
@@ -87,7 +85,7 @@ impl Run {
     pub(super) fn new(client: Client, options: Options, events: Arc<dyn EventSink>, cancel: CancellationToken) -> Arc<Self> {
         let requests = options.limit_requests.map(|limit| Arc::new(Rate::new(limit.get().into())));
         let rate = options.limit_rate.map(|limit| Arc::new(Rate::new(limit.get())));
-        let budget = Budget::new(options.slots(), options.memory, requests, Box::new(Complaints(client.clone())));
+        let budget = Budget::new(options.slots(), options.memory, requests.clone(), Box::new(Complaints(client.clone())));
         // What exists is found by the scan; what comes later, by whoever makes the object or the file.
         let client = if options.selection.existing == Existing::Keep { client.keeping_objects() } else { client };
         let (loads, writes) = (upload::small::desk(options.verify), download::small::desk());
@@ -173,42 +171,6 @@ impl Run {
     pub(super) async fn unless_stopped<F: Future>(&self, request: F) -> Result<F::Output, Error> {
         // Boxed: these states are large, and are moved into one another.
         self.cancel.run_until_cancelled(Box::pin(request)).await.ok_or(Error::Cancelled)
-    }
-
-    async fn upload_file(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
-        let status = std::fs::metadata(&source).map_err(|error| Error::local("read", &source, error))?;
-        let name = source.display().to_string();
-        let context = self.context();
-        let looking = scan::upload::one(&context, &source, &status, &destination);
-        if let Verdict::Leave(reason) = self.unless_stopped(looking).await?? {
-            return Ok(self.skip_one(&name, status.len(), reason));
-        }
-        self.found(status.len());
-        self.events.event(Event::ScanDone);
-        let done = upload::file(self, &source, &destination, status.len(), None).await?;
-        Ok(self.summarise_one(name, done))
-    }
-
-    async fn download_file(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
-        let name = destination.file_name().and_then(|name| name.to_str()).filter(|name| key::check_name(name).is_ok());
-        let name = name.ok_or_else(|| Error::Plan(format!("[{}] is no usable file name", destination.display())))?;
-        let info = self.unless_stopped(self.client.head(&source)).await?.map_err(|error| {
-            if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
-        })?;
-        let folder = destination.parent().unwrap_or(Path::new("/"));
-        let context = scan::Context::new(&self.client, &self.options);
-        let verdict = scan::listing::one(&context, folder, name, &source, &info)?;
-        let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
-        if let Verdict::Leave(reason) = verdict {
-            return Ok(self.skip_one(name, entry.size, reason));
-        }
-        preflight::check_writable(folder)?;
-        Room::of(folder).claim(name, entry.size)?;
-        self.found(entry.size);
-        self.events.event(Event::ScanDone);
-        let target = Arc::new(Destination::open(folder)?);
-        let done = download::object(self, &target, name, &source.bucket, &entry, None).await?;
-        Ok(self.summarise_one(name.to_owned(), done))
     }
 
     async fn upload_folder(self: &Arc<Self>, source: PathBuf, destination: ObsUrl) -> Result<Summary, Error> {
@@ -386,7 +348,7 @@ impl Run {
         summary
     }
 
-    fn skip_one(&self, name: &str, bytes: u64, reason: &'static str) -> Summary {
+    pub(super) fn skip_one(&self, name: &str, bytes: u64, reason: &'static str) -> Summary {
         let mut summary = Summary::default();
         self.skip(&mut summary, name, bytes, reason);
         summary

@@ -48,7 +48,6 @@ struct Shared {
 }
 
 /// Connections that nobody uses, the last one used at the end.
-#[expect(clippy::vec_box, reason = "a connection is large, and is handed on many times; boxed it never moves")]
 type Idle = Vec<Box<Link>>;
 
 /// The head of an answer, and its body to come.

@@ -57,6 +57,8 @@ async fn round_trip(store: &Store, many: usize) {
     std::fs::remove_file(folder.path().join("back/b/x")).unwrap();
     touch(&folder.path().join("back/a"), 100_000);
     std::fs::write(folder.path().join("back/b-c/x"), "other size").unwrap();
+    // Stores tell times in seconds.
+    touch(&folder.path().join("back/b0"), 100_000);
     // b.txt, b/new and b0 are newer at the store by now.
     assert_eq!(counts(store, home, &down, 0), [6, files - 5, 0, 0]);
     assert_same(&src, &folder.path().join("back"));

@@ -26,8 +26,8 @@ use crate::copy::rate::Rate;
 use crate::copy::select::Selection;
 use crate::copy::summary::Summary;
 use crate::copy::update::Doubt;
-use crate::obs::Client;
-use crate::obs::list::Entry;
+use crate::obs::list::{Entry, Listing, Page};
+use crate::obs::{self, Client};
 
 /// Something to copy. Names are relative to what is copied, with `/` between their parts.
 #[derive(Debug)]
