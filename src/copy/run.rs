@@ -197,7 +197,7 @@ impl Run {
     async fn download_folder(self: &Arc<Self>, source: ObsUrl, destination: &Path) -> Result<Summary, Error> {
         let (sender, receiver) = channel(WAITING);
         let (bucket, prefix) = (source.bucket.clone(), source.key.len());
-        let context = scan::Context::new(&self.client, &self.options);
+        let context = self.context();
         preflight::check_writable(destination)?;
         *self.room.lock().unwrap_or_else(PoisonError::into_inner) = Some(Room::of(destination));
         let scan = tokio::spawn(scan::download(context, source, destination.to_owned(), sender));

@@ -36,7 +36,7 @@ impl Run {
             if error.is_not_found() && !error.is_no_such_bucket() { Error::NoSource(source.to_string()) } else { error.into() }
         })?;
         let folder = destination.parent().unwrap_or(Path::new("/"));
-        let context = scan::Context::new(&self.client, &self.options);
+        let context = self.context();
         let verdict = scan::listing::one(&context, folder, name, &source, &info)?;
         let entry = Entry { key: source.key.clone(), size: info.size, etag: info.etag, modified: info.modified };
         if let Verdict::Leave(reason) = verdict {

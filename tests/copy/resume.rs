@@ -86,8 +86,16 @@ impl Scene {
 
     async fn finish(&self, client: &Client, plan: Plan) -> (Summary, Vec<String>) {
         let watch = Arc::new(Stop { after: i64::MAX, ..Stop::default() });
-        let copied =
-            copy::copy(client, plan, &self.options, Arc::clone(&watch) as Arc<dyn EventSink>, &CancellationToken::new()).await;
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let copied = loop {
+            let events = Arc::clone(&watch) as Arc<dyn EventSink>;
+            let copied = copy::copy(client, plan.clone(), &self.options, events, &CancellationToken::new()).await;
+            // A write that was under way when the run before was stopped holds the file a moment longer.
+            let is_held = copied.as_ref().is_err_and(|error| error.to_string().contains("another copy"));
+            if !is_held || std::time::Instant::now() > deadline {
+                break copied;
+            }
+        };
         let notices = watch.notices.lock().unwrap().clone();
         (copied.unwrap(), notices)
     }

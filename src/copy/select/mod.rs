@@ -49,6 +49,10 @@ impl Selection {
     /// # Errors
     /// [`Error::Plan`] names the option.
     pub fn check(&self, plan: &Plan) -> Result<(), Error> {
+        // Whether a key has a place depends on those before it in the order of a listing; a list has any order.
+        if self.names.is_some() && matches!(self.conflict, Conflict::Encode | Conflict::Abort) {
+            return Err(Error::Plan("--conflict encode and --conflict abort cannot be used with --files-from".to_owned()));
+        }
         if matches!(plan, Plan::CopyFolder { .. }) && self.names.is_some() {
             return Err(Error::Plan("--files-from cannot be used for copies inside the store".to_owned()));
         }
