@@ -14,6 +14,9 @@ pub const START: usize = 16;
 /// Twice the requests must bring this much, or they only wait elsewhere.
 const WORTH: f64 = 1.3;
 
+/// Requests that take at least so long wait for the way to the store, not for this machine.
+const FAR: Duration = Duration::from_millis(8);
+
 /// What a request weighs beside its bytes: about what 5,000 requests of 4 KiB cost, compared with 1 GiB in large ones.
 const REQUEST: u64 = 64 * 1024;
 
@@ -143,7 +146,10 @@ impl State {
             // Where the limit held nobody back, the window says nothing about it.
             return;
         }
+        // Whoever is far away answers as soon as before: more at once costs nothing there.
+        let is_free = latency >= FAR && latency < self.quickest.mul_f64(WORTH);
         match self.phase {
+            Phase::Growing | Phase::Steady(_) if is_free => self.raise(work, 2.0, most),
             Phase::Growing if work > self.best * WORTH => self.raise(work, 2.0, most),
             Phase::Trying if work > self.best * 1.1 => self.raise(work, 1.25, most),
             // More at once does not bring more: it only waits elsewhere.
