@@ -1,6 +1,6 @@
 //! A reader for the store's lists: the few constructs their documents are made of, over the bytes as they came.
 //!
-//! Pure, and safe with hostile input: it holds no more than the document, goes no deeper than [`DEEPEST`], and never ends before
+//! Pure, and safe with hostile input: it holds no more than the document, goes no deeper than `DEEPEST`, and never ends before
 //! the document's end without an error. Unknown elements are skipped, prefixes of names are ignored.
 
 use std::borrow::Cow;
