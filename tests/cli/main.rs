@@ -8,6 +8,8 @@ mod generated;
 mod grammar;
 mod identity;
 mod ma_job;
+mod ma_job_create;
+mod ma_job_many;
 mod obs;
 mod support;
 mod terminal;
