@@ -1,5 +1,6 @@
 //! ModelArts, one file a resource: requests checked before they are sent, views on what comes back.
 
+pub mod algorithm;
 pub mod pool;
 pub mod training_job;
 pub mod training_request;
