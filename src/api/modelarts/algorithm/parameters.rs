@@ -233,10 +233,8 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_with_what_is_allowed() {
-        let found = problems(
-            false,
-            &[("lr", Some("0.5")), ("epoch", Some("3")), ("optimizer", Some("lion")), ("amp", Some("false"))],
-        );
+        let found =
+            problems(false, &[("lr", Some("0.5")), ("epoch", Some("3")), ("optimizer", Some("lion")), ("amp", Some("false"))]);
         assert_eq!(
             found,
             [
