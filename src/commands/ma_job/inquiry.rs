@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::api::modelarts::pool;
 use crate::api::modelarts::training_job::{self, CreateRequest, DATASET};
+use crate::api::modelarts::{algorithm, pool};
 use crate::commands::ma_job::findings::{Findings, Level};
 use crate::commands::ma_job::upload::Upload;
 use crate::ctx::Ctx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::obs::{self, ObsUrl};
 
 /// Most entries and bytes of a code folder; the service's limits.
@@ -32,6 +32,9 @@ pub(super) async fn inquire(
     flavor(&api, request, findings).await?;
     if let Some(id) = &request.pool_id {
         dedicated_pool(&api, id, findings).await?;
+    }
+    if let Some(id) = &request.algorithm_id {
+        of_algorithm(&api, id, request, findings).await?;
     }
     places(&ctx.obs()?, request, uploads, findings).await
 }
@@ -93,6 +96,21 @@ async fn dedicated_pool(api: &Api, id: &str, findings: &mut Findings) -> Result<
             findings.add(Level::Warning, "pool-id", format!("pool [{id}] is {}", pool.phase()));
         }
         Some(_) => {}
+    }
+    Ok(())
+}
+
+async fn of_algorithm(api: &Api, id: &str, request: &CreateRequest, findings: &mut Findings) -> Result<(), Error> {
+    let algorithm = match algorithm::show(api, id).await.map_err(Error::from) {
+        Ok(algorithm) => algorithm,
+        Err(error) if error.kind == Kind::NotFound => {
+            findings.add(Level::Error, "algorithm-id", format!("there is no algorithm [{id}]; see ma-cli algorithm list"));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for problem in algorithm::check_parameters(&algorithm, &request.parameters) {
+        findings.add(Level::Error, "parameters", problem);
     }
     Ok(())
 }

@@ -5,12 +5,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::api::modelarts::training_job::{self, CreateRequest, TrainingJob};
-use crate::api::modelarts::training_tags;
+use crate::api::modelarts::{algorithm, training_tags};
 use crate::commands::ma_job::request;
 use crate::commands::ma_job::spec::Spec;
 use crate::commands::ma_job::upload::{self, Upload};
 use crate::ctx::Ctx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::ui::{Format, Present, Table};
 
 /// A job about to be submitted: checked here, nothing sent.
@@ -57,6 +57,13 @@ impl Launch {
     /// The store or the service refuses; the user interrupts the upload.
     pub(super) async fn create(mut self, ctx: &Ctx, api: &Api, cancel: &CancellationToken) -> Result<TrainingJob, Error> {
         request::find_engine(api, &mut self.request).await;
+        if let Some(id) = &self.request.algorithm_id {
+            let context = |error| Error::from(error).context(&format!("algorithm [{id}]"));
+            let algorithm = algorithm::show(api, id).await.map_err(context)?;
+            if let Some(problem) = algorithm::check_parameters(&algorithm, &self.request.parameters).into_iter().next() {
+                return Err(Error::new(Kind::Config, problem).hint(format!("see ma-cli algorithm show {id}")));
+            }
+        }
         upload::carry_out(ctx, self.uploads, cancel).await?;
         let submitting = |error| Error::from(error).context("submitting the job");
         let job = training_job::create(api, &self.request).await.map_err(submitting)?;

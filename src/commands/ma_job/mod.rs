@@ -1,6 +1,7 @@
 //! `ma-cli ma-job`: training jobs.
 
 mod again;
+mod autosearch_args;
 mod columns;
 pub mod delete;
 mod document;
@@ -35,6 +36,8 @@ pub mod stop;
 pub mod submit;
 mod submit_options;
 pub mod tag;
+pub mod trial_stop;
+pub mod trials;
 pub mod update;
 mod upload;
 pub mod validate;
@@ -77,6 +80,10 @@ pub enum MaJobCommand {
     Tag(tag::TagArgs),
     /// Change the priority of a training job that waits
     SetPriority(set_priority::SetPriorityArgs),
+    /// List the trials of a search for hyperparameters, and the best one
+    Trials(trials::TrialsArgs),
+    /// End a trial of a search for hyperparameters early
+    TrialStop(trial_stop::TrialStopArgs),
     /// Stop training jobs
     Stop(stop::StopArgs),
     /// Delete training jobs
@@ -103,6 +110,8 @@ pub async fn run(ctx: &Ctx, command: MaJobCommand) -> Result<(), Error> {
         MaJobCommand::Update(args) => update::run(ctx, args).await,
         MaJobCommand::Tag(args) => tag::run(ctx, args).await,
         MaJobCommand::SetPriority(args) => set_priority::run(ctx, args).await,
+        MaJobCommand::Trials(args) => trials::run(ctx, args).await,
+        MaJobCommand::TrialStop(args) => trial_stop::run(ctx, args).await,
         MaJobCommand::Stop(args) => stop::run(ctx, args).await,
         MaJobCommand::Delete(args) => delete::run(ctx, args).await,
     }

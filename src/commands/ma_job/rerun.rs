@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::api::modelarts::{training_job, training_tags};
+use crate::commands::ma_job::autosearch_args::AutosearchArgs;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::launch::Launch;
 use crate::commands::ma_job::submit;
@@ -29,6 +30,8 @@ pub struct RerunArgs {
     /// Download what the outputs hold before the job runs, so that it goes on from there
     #[arg(long)]
     resume: bool,
+    #[command(flatten)]
+    search: AutosearchArgs,
     /// Return once the job is accepted
     #[arg(short, long)]
     quiet: bool,
@@ -43,7 +46,8 @@ pub struct RerunArgs {
 /// There is no such job; as `submit`.
 pub async fn run(ctx: &Ctx, args: RerunArgs) -> Result<(), Error> {
     let id = args.id.id()?.to_owned();
-    let overrides = args.job.spec()?;
+    let mut overrides = args.job.spec()?;
+    overrides.policies = args.search.policies(&ctx.env.directory)?;
     let api = ctx.modelarts()?;
     let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     let job = training_job::show(&api, &id).await.map_err(context)?;

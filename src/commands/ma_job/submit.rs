@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::api::modelarts::training_job::{Phase, TrainingJob};
+use crate::commands::ma_job::autosearch_args::AutosearchArgs;
 use crate::commands::ma_job::job_file;
 use crate::commands::ma_job::job_table::JobDetail;
 use crate::commands::ma_job::launch::Launch;
@@ -39,6 +40,8 @@ pub struct SubmitArgs {
     yaml_file: Vec<PathBuf>,
     #[command(flatten)]
     job: JobOptions,
+    #[command(flatten)]
+    search: AutosearchArgs,
     /// Return once the job is accepted
     #[arg(short, long)]
     quiet: bool,
@@ -57,7 +60,8 @@ pub async fn run(ctx: &Ctx, args: SubmitArgs) -> Result<(), Error> {
     for file in &args.yaml_file {
         spec = spec.merge(job_file::read(&ctx.env.directory.join(file), &lookup)?);
     }
-    let spec = spec.merge(args.job.spec()?);
+    let mut spec = spec.merge(args.job.spec()?);
+    spec.policies = args.search.policies(&ctx.env.directory)?;
     let is_quiet = args.quiet || spec.is_set("quiet");
     let launch = Launch::new(ctx, spec)?;
     if args.dry_run {
