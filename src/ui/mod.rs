@@ -134,6 +134,34 @@ impl Ui {
         self.remote_text(&text)
     }
 
+    /// Shows a result that is no table: in the chosen format, or in this one where rows were chosen.
+    ///
+    /// # Errors
+    /// As [`Ui::emit`].
+    pub fn emit_as(&self, result: &dyn Present, instead: Format) -> Result<(), Error> {
+        let format = match self.format() {
+            Format::Table | Format::Csv => instead,
+            chosen => chosen,
+        };
+        self.remote_text(&document::render(result.document(), format, self.options.query.as_deref())?)
+    }
+
+    /// Whether results are drawn for somebody who looks: rows on a terminal.
+    pub fn draws(&self) -> bool {
+        self.terminals.stdout && self.format() == Format::Table
+    }
+
+    /// Shows rows in the place of what the terminal shows.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
+        let text = text::printable_lines(&table::grid(&result.table(), self.table_width()));
+        // Home, then clears to the end only after drawing: nothing flickers.
+        let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+        self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
+    }
+
     /// Reports success: `[OK] message`, on standard output in the table format, else on standard error.
     ///
     /// # Errors

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests may panic and read the environment")]
 
+mod algorithm;
 mod completion;
 mod configure;
 mod generated;
 mod grammar;
 mod identity;
 mod ma_job;
+mod ma_job_create;
+mod ma_job_many;
 mod obs;
 mod support;
 mod terminal;

@@ -1,8 +1,14 @@
 //! ModelArts, one file a resource: requests checked before they are sent, views on what comes back.
 
+pub mod algorithm;
+pub mod autosearch;
 pub mod pool;
+pub mod training_check;
+mod training_document;
 pub mod training_job;
 pub mod training_request;
+pub mod training_search;
+pub mod training_tags;
 
 use serde_json::Value;
 

@@ -10,10 +10,8 @@ use crate::api::modelarts::{items, text};
 use crate::api::page::{Page, by_page};
 use crate::api::{Api, Error, Request};
 
-pub use crate::api::modelarts::training_request::{CreateRequest, Folder, Volume};
+pub use crate::api::modelarts::training_request::{CreateRequest, DATASET, Folder, Notification, Restart, Volume};
 
-/// Most jobs in one page of a search.
-pub const LARGEST_PAGE: u32 = 50;
 /// Most events in one page.
 const EVENTS_A_PAGE: usize = 100;
 
@@ -143,28 +141,6 @@ impl TrainingJob {
     }
 }
 
-/// Which jobs to list.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SearchRequest {
-    /// Page, from 0.
-    pub page: u64,
-    /// Jobs a page, 1-50.
-    pub limit: u32,
-    /// Only jobs whose name contains this.
-    pub name: Option<String>,
-}
-
-/// A page of jobs, newest first.
-#[derive(Clone, Debug)]
-pub struct JobPage {
-    /// The document as it came.
-    pub document: Value,
-    /// The jobs.
-    pub jobs: Vec<TrainingJob>,
-    /// How many jobs match in all.
-    pub count: Option<u64>,
-}
-
 /// Creates a job.
 ///
 /// # Errors
@@ -172,22 +148,6 @@ pub struct JobPage {
 pub async fn create(api: &Api, request: &CreateRequest) -> Result<TrainingJob, Error> {
     let request = Request::new(Method::POST, "/v2/{project_id}/training-jobs", &[]).body(request.document()?);
     Ok(TrainingJob(api.send(request).await?.document))
-}
-
-/// Lists jobs.
-///
-/// # Errors
-/// As [`Api::send`].
-pub async fn search(api: &Api, request: &SearchRequest) -> Result<JobPage, Error> {
-    let mut body = json!({"offset": request.page, "limit": request.limit, "sort_by": "create_time", "order": "desc"});
-    if let Some(name) = &request.name {
-        body["filters"] = json!([{"key": "name", "operator": "like", "value": [name]}]);
-    }
-    let request = Request::new(Method::POST, "/v2/{project_id}/training-job-searches", &[]).body(body).repeatable();
-    let document = api.send(request).await?.document;
-    let jobs = items(&document, "items").into_iter().map(TrainingJob).collect();
-    let count = document["count"].as_u64().or_else(|| document["total"].as_u64());
-    Ok(JobPage { document, jobs, count })
 }
 
 /// One job with all details.
@@ -223,6 +183,15 @@ pub async fn terminate(api: &Api, id: &str) -> Result<TrainingJob, Error> {
 pub async fn describe(api: &Api, id: &str, description: &str) -> Result<(), Error> {
     let request = Request::new(Method::PUT, JOB, &[id]).body(json!({"description": description}));
     api.send(request).await.map(drop)
+}
+
+/// Changes the priority of a job that waits, 1-3.
+///
+/// # Errors
+/// As [`Api::send`].
+pub async fn prioritise(api: &Api, id: &str, priority: u32) -> Result<(), Error> {
+    let body = json!({"spec": {"schedule_policy": {"priority": priority}}});
+    api.send(Request::new(Method::PUT, JOB, &[id]).body(body)).await.map(drop)
 }
 
 /// All events of a job, oldest first, as the service sent them.

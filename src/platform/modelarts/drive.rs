@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase};
 use crate::platform::modelarts::watch::{self, Ended};
-use crate::platform::modelarts::{Training, plan};
+use crate::platform::modelarts::{Training, autosearch, plan};
 use crate::platform::runner;
 use crate::platform::runner::boot::{Meeting, Programs};
 use crate::platform::runner::plan::{Family, JobPlan};
@@ -108,7 +108,7 @@ async fn prepare(training: &Training, plan: &JobPlan) -> Result<(), runner::Erro
     let tell = |message: String| record::add(training.state(), &plan.id, &Event::info(message));
     let tasks = plan.tasks();
     try_join_all(tasks.iter().map(|task| preparation.task(task, &tell))).await?;
-    Ok(())
+    autosearch::arrange(training, plan)
 }
 
 /// Finds the programs that the engine needs, and says in an event what this machine has in place of the engine's image.
