@@ -70,8 +70,13 @@ fn an_algorithm_is_created_shown_changed_copied_and_deleted() {
     let platform = prepared();
     let id = create(&platform, "digits", &["--flavor-type", "CPU", "--distributed", "no", "--no-other-hyperparameters"]);
     let shown = succeeds(&platform, &["algorithm", "show", &id]);
-    for text in ["python-3-local", "/lab/code/main.py", "Float; default 0.5; 0 to 1", "Integer; required", "/home/ma-user/modelarts/inputs/data_url_0"]
-    {
+    for text in [
+        "python-3-local",
+        "/lab/code/main.py",
+        "Float; default 0.5; 0 to 1",
+        "Integer; required",
+        "/home/ma-user/modelarts/inputs/data_url_0",
+    ] {
         assert!(shown.contains(text), "{text}: {shown}");
     }
     // What is shown can be given to create.
@@ -171,7 +176,8 @@ fn a_search_tries_values_tells_the_best_and_can_be_ended_early() {
     assert_eq!(platform.run(&["ma-job", "trials", id, "--trial", "trial-9"]).code, 5);
 
     // The first trial would never end; stopped early, it counts, and the next ones run.
-    let started = submit(&platform, &[&options[..], &["--parameters", "epochs 2 wait 600", "-q", "--query", "metadata.id"]].concat());
+    let started =
+        submit(&platform, &[&options[..], &["--parameters", "epochs 2 wait 600", "-q", "--query", "metadata.id"]].concat());
     let id = started.stdout.trim();
     for number in 1..=3 {
         let trial = format!("trial-{number}");

@@ -24,8 +24,8 @@ impl AutosearchArgs {
         let Some(file) = &self.autosearch else { return Ok(None) };
         let text = std::fs::read_to_string(directory.join(file))
             .map_err(|error| Error::new(Kind::Local, format!("cannot read [{}]", file.display())).caused_by(error))?;
-        let policy = autosearch::policy(&text)
-            .map_err(|error| Error::new(Kind::Config, format!("[{}]: {error}", file.display())))?;
+        let policy =
+            autosearch::policy(&text).map_err(|error| Error::new(Kind::Config, format!("[{}]: {error}", file.display())))?;
         Ok(Some(json!({"auto_search": policy})))
     }
 }

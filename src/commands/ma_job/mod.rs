@@ -1,5 +1,6 @@
 //! `ma-cli ma-job`: training jobs.
 
+mod autosearch_args;
 mod columns;
 pub mod delete;
 mod document;
