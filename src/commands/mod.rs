@@ -1,5 +1,6 @@
 //! The commands: one file a verb, one folder a noun. The path tells the command.
 
+pub mod algorithm;
 pub mod auto_completion;
 pub mod configure;
 pub mod help;
@@ -21,6 +22,9 @@ pub enum Command {
     /// Submit, follow and inspect training jobs
     #[command(subcommand)]
     MaJob(ma_job::MaJobCommand),
+    /// Keep templates of training jobs, with their hyperparameters
+    #[command(subcommand)]
+    Algorithm(algorithm::AlgorithmCommand),
     /// Run ModelArts, OBS and IAM on this machine
     #[command(subcommand)]
     Platform(platform::PlatformCommand),
@@ -42,6 +46,7 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
         Command::Configure(args) => configure::run(ctx, args),
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
         Command::MaJob(command) => ma_job::run(ctx, command).await,
+        Command::Algorithm(command) => algorithm::run(ctx, command).await,
         Command::Platform(command) => platform::run(ctx, command).await,
         Command::ObsCopy(args) => obs_copy::run(ctx, *args).await,
         Command::Obs(command) => obs::run(ctx, command).await,

@@ -22,6 +22,7 @@ mod reply;
 pub mod reset;
 mod router;
 pub mod runner;
+pub mod search;
 pub mod server;
 mod signature;
 pub mod state;

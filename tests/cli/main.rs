@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests may panic and read the environment")]
 
+mod algorithm;
 mod completion;
 mod configure;
 mod generated;

@@ -540,8 +540,10 @@ async fn the_vendors_sdk_works_with_it() {
         "access_key": access.access_key,
         "secret_key": access.secret_key,
     });
-    let text = python::run("python", &[&python::script("modelarts.py")], &[], &input.to_string()).await;
-    assert!(text.contains("modelarts: ok"), "{text}");
+    for (script, word) in [("modelarts.py", "modelarts: ok"), ("algorithm.py", "algorithm: ok")] {
+        let text = python::run("python", &[&python::script(script)], &[], &input.to_string()).await;
+        assert!(text.contains(word), "{text}");
+    }
     platform.shutdown().await;
 }
 

@@ -1,5 +1,7 @@
 //! ModelArts, one file a resource: requests checked before they are sent, views on what comes back.
 
+pub mod algorithm;
+pub mod autosearch;
 pub mod pool;
 pub mod training_job;
 pub mod training_request;

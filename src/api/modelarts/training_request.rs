@@ -62,6 +62,8 @@ pub struct CreateRequest {
     pub local_code_dir: Option<String>,
     /// Folder in the job that the boot command runs in.
     pub working_dir: Option<String>,
+    /// `algorithm.policies` as the service documents it: the search for hyperparameters.
+    pub policies: Option<Value>,
     /// Hyperparameters in order; one without value is a flag.
     pub parameters: Vec<(String, Option<String>)>,
     /// Inputs in order.
@@ -138,6 +140,9 @@ impl CreateRequest {
             let parameter =
                 |(name, value): &(String, Option<String>)| json!({"name": name, "value": value.as_deref().unwrap_or_default()});
             algorithm.insert("parameters".to_owned(), self.parameters.iter().map(parameter).collect());
+        }
+        if let Some(policies) = &self.policies {
+            algorithm.insert("policies".to_owned(), policies.clone());
         }
         // An input may be a single object, which a slash at the end would hide.
         let input = |folder: &Folder| folder_document(folder, object_path);

@@ -1,5 +1,6 @@
 //! `ma-cli ma-job`: training jobs.
 
+mod autosearch_args;
 mod columns;
 pub mod delete;
 mod document;
@@ -9,6 +10,7 @@ pub mod get_flavor;
 pub mod get_job;
 pub mod get_log;
 pub mod get_pool;
+mod job_id;
 mod job_table;
 mod lists;
 mod log;
@@ -17,6 +19,8 @@ mod spec;
 pub mod stop;
 pub mod submit;
 mod submit_options;
+pub mod trial_stop;
+pub mod trials;
 mod watch;
 
 use crate::ctx::Ctx;
@@ -39,6 +43,10 @@ pub enum MaJobCommand {
     GetFlavor(get_flavor::GetFlavorArgs),
     /// List the dedicated pools jobs can run on
     GetPool(get_pool::GetPoolArgs),
+    /// List the trials of a search for hyperparameters, and the best one
+    Trials(trials::TrialsArgs),
+    /// End a trial of a search for hyperparameters early
+    TrialStop(trial_stop::TrialStopArgs),
     /// Stop a training job
     Stop(stop::StopArgs),
     /// Delete a training job
@@ -58,6 +66,8 @@ pub async fn run(ctx: &Ctx, command: MaJobCommand) -> Result<(), Error> {
         MaJobCommand::GetEngine(args) => get_engine::run(ctx, args).await,
         MaJobCommand::GetFlavor(args) => get_flavor::run(ctx, args).await,
         MaJobCommand::GetPool(args) => get_pool::run(ctx, args).await,
+        MaJobCommand::Trials(args) => trials::run(ctx, args).await,
+        MaJobCommand::TrialStop(args) => trial_stop::run(ctx, args).await,
         MaJobCommand::Stop(args) => stop::run(ctx, args).await,
         MaJobCommand::Delete(args) => delete::run(ctx, args).await,
     }

@@ -38,6 +38,7 @@ pub(super) fn build(spec: Spec) -> CreateRequest {
         run_user: take("uid"),
         local_code_dir: take("local-code-dir"),
         working_dir: take("working-dir"),
+        policies: None,
         parameters: spec.parameters.unwrap_or_default(),
         inputs,
         outputs: spec.outputs.unwrap_or_default(),

@@ -24,9 +24,11 @@ pub async fn run(ctx: &Ctx, args: SubmitArgs) -> Result<(), Error> {
     for file in &args.yaml_file {
         spec = spec.merge(Spec::read(&ctx.env.directory.join(file))?);
     }
+    let policies = args.autosearch.policies(&ctx.env.directory)?;
     let spec = spec.merge(submit_options::spec(args)?);
     let is_quiet = spec.quiet.unwrap_or_default();
     let mut request = request::build(spec);
+    request.policies = policies;
     // Mistakes are told before anything is sent.
     request.document()?;
     let api = ctx.modelarts()?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use clap::value_parser;
 
+use crate::commands::ma_job::autosearch_args::AutosearchArgs;
 use crate::commands::ma_job::lists;
 use crate::commands::ma_job::spec::{POLICIES, Spec};
 use crate::error::{Error, Kind};
@@ -94,6 +95,8 @@ pub struct SubmitArgs {
     /// "local_path=/xx;read_only=false;nfs_server_path=a.b.c.d:/": a mount
     #[arg(long, value_name = "TEXT")]
     volumes: Vec<String>,
+    #[command(flatten)]
+    pub(super) autosearch: AutosearchArgs,
     /// Return once the job is accepted
     #[arg(short, long)]
     quiet: bool,

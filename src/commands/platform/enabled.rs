@@ -7,7 +7,7 @@ mod start;
 mod status;
 mod stop;
 
-use super::{LogsArgs, PlatformCommand, ResetArgs, RunTaskArgs, StartArgs, StatusArgs, StopArgs};
+use super::{LogsArgs, PlatformCommand, ResetArgs, RunSearchArgs, RunTaskArgs, StartArgs, StatusArgs, StopArgs};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 
@@ -20,6 +20,7 @@ pub(super) async fn run(ctx: &Ctx, command: PlatformCommand) -> Result<(), Error
         PlatformCommand::Logs(args) => logs::run(ctx, args).await,
         PlatformCommand::Reset(args) => reset::run(ctx, args),
         PlatformCommand::RunTask(args) => run_task(&args),
+        PlatformCommand::RunSearch(args) => run_search(&args),
     }
 }
 
@@ -28,5 +29,14 @@ fn run_task(args: &RunTaskArgs) -> Result<(), Error> {
     match crate::platform::runner::task::run(&args.spec) {
         0 => Ok(()),
         _ => Err(Error::new(Kind::Local, format!("the task [{}] cannot be supervised", args.spec.display()))),
+    }
+}
+
+/// Becomes the driver of a search; its exit code is the task's.
+fn run_search(args: &RunSearchArgs) -> Result<(), Error> {
+    match crate::platform::search::drive::run(&args.spec) {
+        0 => Ok(()),
+        _ => Err(Error::new(Kind::Local, "the search for hyperparameters has found nothing, or was ended")
+            .hint("its log says which")),
     }
 }

@@ -27,6 +27,9 @@ pub enum PlatformCommand {
     /// Supervise one task of a job; started by the platform itself
     #[command(hide = true)]
     RunTask(RunTaskArgs),
+    /// Run the trials of a search for hyperparameters; started by the supervisor of a task
+    #[command(hide = true)]
+    RunSearch(RunSearchArgs),
 }
 
 /// Where the platform keeps everything.
@@ -132,6 +135,15 @@ pub struct ResetArgs {
 #[command(after_help = "Examples:\n  ma-cli platform run-task SPEC")]
 pub struct RunTaskArgs {
     /// File that describes the task
+    #[arg(value_name = "SPEC")]
+    spec: PathBuf,
+}
+
+/// Run the trials of a search for hyperparameters
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  ma-cli platform run-search SPEC")]
+pub struct RunSearchArgs {
+    /// File that describes the search
     #[arg(value_name = "SPEC")]
     spec: PathBuf,
 }

@@ -14,7 +14,7 @@ use crate::platform::modelarts::ended::Ended;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase};
 use crate::platform::modelarts::restart::{self, Policy};
-use crate::platform::modelarts::{Training, plan, stage, watch};
+use crate::platform::modelarts::{Training, autosearch, plan, stage, watch};
 use crate::platform::runner;
 use crate::platform::runner::boot::{Meeting, Programs};
 use crate::platform::runner::hosts;
@@ -138,7 +138,7 @@ async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(),
     let tell = |message: String| record::add(training.state(), &plan.id, &Event::info(message));
     let tasks = plan.tasks();
     try_join_all(tasks.iter().map(|task| preparation.task(task, &tell))).await?;
-    Ok(())
+    autosearch::arrange(training, plan)
 }
 
 /// Finds the programs that the engine needs, and says in an event what this machine has in place of the engine's image.

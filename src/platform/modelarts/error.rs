@@ -54,6 +54,12 @@ impl ApiError {
         Self::bad("ModelArts.2788", format!("Invalid parameter({name}): {reason}."))
     }
 
+    /// 500: a file of the platform cannot be used.
+    pub(crate) fn local(reason: &str) -> Self {
+        let message = format!("The platform's files cannot be used: {reason}.");
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, code: "ModelArts.0010", message }
+    }
+
     /// 404 for a job. The catalogue lists the code with status 400; a thing that is not there is 404 everywhere else.
     pub(crate) fn no_job(id: &str) -> Self {
         let message = format!("Training job (ID: {id}) not found.");

@@ -4,6 +4,8 @@
 //! with the means of [`crate::platform::runner`], and the rest of this folder answers the API from the documents. After a
 //! restart of the platform the documents and the files of the tasks say all there is to know, so nothing else is kept.
 
+mod algorithm;
+mod autosearch;
 mod capacity;
 mod clock;
 mod create;

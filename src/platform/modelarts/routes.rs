@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
-use crate::platform::modelarts::{Training, engine, event, flavor, log_lines, pool, search, stage, tag, task, training_job};
+use crate::platform::modelarts::{
+    Training, algorithm, autosearch, engine, event, flavor, log_lines, pool, search, stage, tag, task, training_job,
+};
 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
 pub(crate) const LINKS: &str = "/platform/logs/";
@@ -41,5 +43,7 @@ pub fn routes(training: Arc<Training>) -> Router {
         .route("/v2/{project_id}/pools", get(pool::list))
         .route("/v2/{project_id}/pools/{name}", get(pool::show))
         .route(&format!("{LINKS}{{id}}/{{task}}"), get(task::follow_link))
+        .merge(algorithm::routes())
+        .merge(autosearch::routes())
         .with_state(training)
 }

@@ -14,7 +14,7 @@ use crate::platform::identity::Caller;
 use crate::platform::modelarts::create::{self, Origin, description_fits};
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase};
-use crate::platform::modelarts::{Training, schedule};
+use crate::platform::modelarts::{Training, algorithm, autosearch, schedule};
 use crate::platform::runner::layout::job_folder;
 
 /// Reads a body as JSON, whatever content type it claims: clients send several.
@@ -42,7 +42,10 @@ pub(super) async fn create(
         slots: training.options().slots,
         capacity: training.options().capacity,
     };
-    let job = create::document(&body(&bytes)?, &origin)?;
+    let (wanted, template) = algorithm::resolve(training.state(), body(&bytes)?)?;
+    let mut job = create::document(&wanted, &origin)?;
+    algorithm::mark(&mut job, template.as_ref());
+    autosearch::accept(&wanted, &mut job)?;
     record::create(training.state(), &id, &job, &Event::info("Training job is created."))?;
     training.wake.notify_one();
     Ok((StatusCode::CREATED, Json(schedule::shown(&training, job))))

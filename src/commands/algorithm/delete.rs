@@ -1,0 +1,54 @@
+//! `algorithm delete`.
+
+use crate::api::modelarts::algorithm;
+use crate::ctx::Ctx;
+use crate::error::{Error, Kind};
+
+/// Delete algorithms
+///
+/// Asks before it does. It cannot be undone; jobs that were made from them stay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ma-cli algorithm delete 2e5451fe-913f-4d75-a5a8-2f6e0b1a0001
+  ma-cli algorithm delete -y 2e5451fe-913f-4d75-a5a8-2f6e0b1a0001 2e5451fe-913f-4d75-a5a8-2f6e0b1a0002")]
+pub struct DeleteArgs {
+    /// Ids of the algorithms
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+    /// Delete without asking
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Deletes the algorithms, as far as it is possible.
+///
+/// # Errors
+/// There is no such algorithm, the user says no; [`Kind::Partial`] when only some of several could be deleted.
+pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
+    let api = ctx.modelarts()?;
+    let context = |id: &str, error| Error::from(error).context(&format!("algorithm [{id}]"));
+    if !args.yes {
+        for id in &args.ids {
+            let known = algorithm::show(&api, id).await.map_err(|error| context(id, error))?;
+            ctx.ui.warn(&format!("Algorithm [{}] with id [{id}]", known.name()));
+        }
+        let question = if args.ids.len() == 1 { "Delete it?".to_owned() } else { format!("Delete these {}?", args.ids.len()) };
+        ctx.ui.confirm(&question, "-y/--yes")?;
+    }
+    let mut failed = Vec::new();
+    for id in &args.ids {
+        match algorithm::delete(&api, id).await {
+            Ok(()) => ctx.ui.ok(&format!("Successfully delete algorithm [{id}]"))?,
+            Err(error) => failed.push(context(id, error)),
+        }
+    }
+    let count = failed.len();
+    match failed.pop() {
+        None => Ok(()),
+        Some(error) if count == args.ids.len() => Err(error),
+        Some(error) => {
+            let message = format!("{count} of {} algorithms could not be deleted", args.ids.len());
+            Err(Error::new(Kind::Partial, message).caused_by(error))
+        }
+    }
+}
