@@ -26,8 +26,11 @@ use catalogue::{Catalogue, Exchange};
 
 /// Operations that must have been seen, or the comparison says less than it seems to.
 const SPOKEN: &[&str] = &[
+    "ChangeAlgorithm",
+    "CreateAlgorithm",
     "CreateTemporaryAccessKeyByAgency",
     "CreateTrainingJob",
+    "DeleteAlgorithm",
     "DeleteTrainingJob",
     "KeystoneCreateAgencyToken",
     "KeystoneListAuthDomains",
@@ -36,9 +39,18 @@ const SPOKEN: &[&str] = &[
     "KeystoneListRegions",
     "KeystoneShowProject",
     "KeystoneValidateToken",
+    "ListAlgorithms",
     "ListPools",
     "ListTrainingJobEvents",
     "ListTrainingJobs",
+    "ShowAlgorithmByUuid",
+    "ShowAutoSearchParamsAnalysis",
+    "ShowAutoSearchPerTrial",
+    "ShowAutoSearchTrialEarlyStop",
+    "ShowAutoSearchTrials",
+    "ShowAutoSearchYamlTemplateContent",
+    "ShowAutoSearchYamlTemplatesInfo",
+    "ShowSearchAlgorithms",
     "ShowTrainingJobDetails",
     "ShowTrainingJobEngines",
     "ShowTrainingJobFlavors",
@@ -51,6 +63,7 @@ async fn client_and_platform_keep_to_the_catalogues() {
     let bench = Bench::start().await;
     program::speak(&bench).await;
     bench.run_script("iam.py").await;
+    bench.run_script("algorithm.py").await;
     let (operations, problems) = check(&bench.proxy.take());
     bench.shutdown().await;
     let missing: Vec<_> = SPOKEN.iter().filter(|operation| !operations.contains(**operation)).collect();
