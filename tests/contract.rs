@@ -43,6 +43,7 @@ const SPOKEN: &[&str] = &[
     "ShowTrainingJobEngines",
     "ShowTrainingJobFlavors",
     "ShowTrainingJobLogsPreview",
+    "ShowTrainingJobMetrics",
     "StopTrainingJob",
 ];
 

@@ -4,11 +4,15 @@
 
 mod completion;
 mod configure;
+mod fake_service;
 mod generated;
 mod grammar;
 mod identity;
 mod ma_job;
+mod ma_job_exits;
+mod ma_job_follow;
 mod obs;
 mod support;
 mod terminal;
 mod topics;
+mod transcript;

@@ -2,6 +2,8 @@
 
 pub mod pool;
 pub mod training_job;
+pub mod training_log;
+pub mod training_metrics;
 pub mod training_request;
 
 use serde_json::Value;

@@ -4,6 +4,7 @@ use clap::value_parser;
 use time::UtcOffset;
 
 use crate::api::modelarts::training_job::{self, SearchRequest};
+use crate::commands::ma_job::failure;
 use crate::commands::ma_job::job_table::{JobDetail, JobList};
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -48,7 +49,9 @@ pub async fn run(ctx: &Ctx, args: GetJobArgs) -> Result<(), Error> {
     let show = async |id: &str| {
         let job =
             training_job::show(&api, id).await.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
-        ctx.ui.emit(&JobDetail { job, verbose, offset })
+        ctx.ui.emit(&JobDetail { job: job.clone(), verbose, offset })?;
+        failure::explain(ctx, &api, &job).await;
+        Ok(())
     };
     if let Some(id) = &args.job_id {
         return show(id).await;

@@ -7,6 +7,7 @@ use clap::value_parser;
 
 use crate::commands::ma_job::lists;
 use crate::commands::ma_job::spec::{POLICIES, Spec};
+use crate::commands::ma_job::watch_options::WatchArgs;
 use crate::error::{Error, Kind};
 
 /// Submit a training job and wait for its end
@@ -97,6 +98,8 @@ pub struct SubmitArgs {
     /// Return once the job is accepted
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    pub(super) watching: WatchArgs,
 }
 
 /// What the options say, in the form of a job file.
