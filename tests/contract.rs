@@ -55,6 +55,7 @@ const SPOKEN: &[&str] = &[
     "ShowTrainingJobEngines",
     "ShowTrainingJobFlavors",
     "ShowTrainingJobLogsPreview",
+    "ShowTrainingJobMetrics",
     "StopTrainingJob",
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! In the table format the original's `[OK]` lines are data too; with any other format standard output is exactly one document.
 
+pub mod chart;
 mod document;
 pub mod present;
 pub mod progress;
@@ -110,6 +111,16 @@ impl Ui {
         self.terminals.stderr && !self.options.no_progress
     }
 
+    /// Whether standard output is a terminal.
+    pub fn is_on_terminal(&self) -> bool {
+        self.terminals.stdout
+    }
+
+    /// The word for standard output, in a colour of its own for each of a few indexes where that shows colours.
+    pub fn label(&self, word: &str, index: usize) -> String {
+        self.paint(&text::printable(word), LABELS[index % LABELS.len()], self.terminals.stdout)
+    }
+
     /// From now on everything on standard error is JSON Lines, for the program that reads them.
     fn set_json_lines(&self) {
         self.json_lines.store(true, Ordering::Relaxed);
@@ -126,7 +137,7 @@ impl Ui {
     /// The expression of `--query` is wrong, or standard output cannot be written.
     pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
         let text = match self.format() {
-            Format::Table => table::grid(&result.table(), self.table_width()),
+            Format::Table => table::grid(&result.table(), self.width()),
             Format::Csv => table::csv(&result.table()),
             format => document::render(result.document(), format, self.options.query.as_deref())?,
         };
@@ -156,7 +167,7 @@ impl Ui {
     /// # Errors
     /// Standard output cannot be written.
     pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
-        let text = text::printable_lines(&table::grid(&result.table(), self.table_width()));
+        let text = text::printable_lines(&table::grid(&result.table(), self.width()));
         // Home, then clears to the end only after drawing: nothing flickers.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
@@ -268,7 +279,7 @@ impl Ui {
     }
 
     /// Terminal width, or 120 columns where there is no terminal.
-    fn table_width(&self) -> u16 {
+    pub fn width(&self) -> u16 {
         const WITHOUT_TERMINAL: u16 = 120;
         if !self.terminals.stdout {
             return WITHOUT_TERMINAL;
@@ -280,6 +291,8 @@ impl Ui {
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";
+/// Cyan, magenta, yellow, green, blue, and these in bright.
+const LABELS: [&str; 10] = ["36", "35", "33", "32", "34", "96", "95", "93", "92", "94"];
 
 #[expect(clippy::disallowed_methods, reason = "the one writer of standard output")]
 fn stdout() -> io::Stdout {

@@ -5,13 +5,17 @@
 mod algorithm;
 mod completion;
 mod configure;
+mod fake_service;
 mod generated;
 mod grammar;
 mod identity;
 mod ma_job;
 mod ma_job_create;
+mod ma_job_exits;
+mod ma_job_follow;
 mod ma_job_many;
 mod obs;
 mod support;
 mod terminal;
 mod topics;
+mod transcript;

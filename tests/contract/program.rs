@@ -71,6 +71,9 @@ async fn read(bench: &Bench, id: &str) {
     assert!(log.contains("test accuracy"), "{log}");
     for arguments in [
         &["ma-job", "get-log", "-i", id, "-t", "worker-0"][..],
+        &["ma-job", "get-log", "-i", id, "--all-tasks", "--tail", "2"],
+        &["ma-job", "metrics", id],
+        &["ma-job", "wait", id, "--timeout", "1m"],
         &["ma-job", "get-event", "-i", id],
         &["ma-job", "get-job", "-i", id],
         &["ma-job", "get-job", "-i", id, "-v"],
@@ -88,7 +91,8 @@ async fn stop_and_delete(bench: &Bench, finished: &str) {
     bench.run(0, Auth::Keys, &["obs-copy", script.to_str().unwrap(), "obs://digits/sleeper/"]).await;
     let id = submit(bench, &["--code-dir", "obs://digits/sleeper/"]).await;
     bench.run(0, Auth::Keys, &["ma-job", "stop", "-i", &id, "-y"]).await;
-    bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", &id, "-f"]).await;
+    bench.run(11, Auth::Keys, &["ma-job", "get-log", "-i", &id, "-f"]).await;
+    bench.run(11, Auth::Keys, &["ma-job", "wait", &id]).await;
     bench.run(0, Auth::Keys, &["ma-job", "delete", "-i", finished, "-y"]).await;
 }
 

@@ -6,6 +6,8 @@ pub mod pool;
 pub mod training_check;
 mod training_document;
 pub mod training_job;
+pub mod training_log;
+pub mod training_metrics;
 pub mod training_request;
 pub mod training_search;
 pub mod training_tags;

@@ -5,8 +5,13 @@ mod autosearch_args;
 mod columns;
 pub mod delete;
 mod document;
+pub mod evaluate;
+mod evaluation;
+mod evaluation_view;
 mod expand;
 pub mod export;
+mod failure;
+mod failure_rules;
 mod findings;
 mod folders;
 mod from_job;
@@ -16,6 +21,7 @@ pub mod get_flavor;
 pub mod get_job;
 pub mod get_log;
 pub mod get_pool;
+mod hooks;
 mod ignore;
 pub mod init;
 mod inquiry;
@@ -27,8 +33,15 @@ mod job_watch;
 mod launch;
 mod lists;
 mod log;
+mod log_lines;
+mod log_reader;
+mod log_table;
+pub mod metrics;
+mod metrics_view;
+mod moment;
 mod request;
 pub mod rerun;
+mod rhythm;
 mod selection;
 pub mod set_priority;
 mod spec;
@@ -42,8 +55,10 @@ pub mod update;
 mod upload;
 pub mod validate;
 mod values;
+pub mod wait;
 mod walk;
 mod watch;
+mod watch_options;
 mod written;
 
 use crate::ctx::Ctx;
@@ -66,6 +81,12 @@ pub enum MaJobCommand {
     GetJob(get_job::GetJobArgs),
     /// Print the log of a task
     GetLog(get_log::GetLogArgs),
+    /// Wait for a training job
+    Wait(wait::WaitArgs),
+    /// Show how much of its node a task uses
+    Metrics(metrics::MetricsArgs),
+    /// Show the evaluation of the model that a job has trained
+    Evaluate(evaluate::EvaluateArgs),
     /// List the events of a training job
     GetEvent(get_event::GetEventArgs),
     /// List the engines jobs can run on
@@ -103,6 +124,9 @@ pub async fn run(ctx: &Ctx, command: MaJobCommand) -> Result<(), Error> {
         MaJobCommand::Export(args) => export::run(ctx, args).await,
         MaJobCommand::GetJob(args) => get_job::run(ctx, args).await,
         MaJobCommand::GetLog(args) => get_log::run(ctx, args).await,
+        MaJobCommand::Wait(args) => wait::run(ctx, args).await,
+        MaJobCommand::Metrics(args) => metrics::run(ctx, args).await,
+        MaJobCommand::Evaluate(args) => evaluate::run(ctx, args).await,
         MaJobCommand::GetEvent(args) => get_event::run(ctx, args).await,
         MaJobCommand::GetEngine(args) => get_engine::run(ctx, args).await,
         MaJobCommand::GetFlavor(args) => get_flavor::run(ctx, args).await,

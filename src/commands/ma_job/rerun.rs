@@ -8,6 +8,7 @@ use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::launch::Launch;
 use crate::commands::ma_job::submit;
 use crate::commands::ma_job::submit_options::JobOptions;
+use crate::commands::ma_job::watch_options::WatchArgs;
 use crate::commands::ma_job::{again, from_job, written};
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -38,6 +39,8 @@ pub struct RerunArgs {
     /// Show what changes and print the request, submit nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    watching: WatchArgs,
 }
 
 /// Submits the new job.
@@ -61,7 +64,7 @@ pub async fn run(ctx: &Ctx, args: RerunArgs) -> Result<(), Error> {
         tell(ctx, &key, old.as_ref(), new.as_ref());
     }
     let launch = Launch::new(ctx, after)?;
-    if args.dry_run { launch.show(ctx).await } else { submit::attend(ctx, launch, args.quiet).await }
+    if args.dry_run { launch.show(ctx).await } else { submit::attend(ctx, launch, args.quiet, &args.watching).await }
 }
 
 /// One change, as a difference shows it.

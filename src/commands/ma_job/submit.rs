@@ -3,19 +3,16 @@
 use std::path::PathBuf;
 
 use time::UtcOffset;
-use tokio_util::sync::CancellationToken;
 
-use crate::api::Api;
-use crate::api::modelarts::training_job::{Phase, TrainingJob};
 use crate::commands::ma_job::autosearch_args::AutosearchArgs;
 use crate::commands::ma_job::job_file;
 use crate::commands::ma_job::job_table::JobDetail;
 use crate::commands::ma_job::launch::Launch;
 use crate::commands::ma_job::spec::Spec;
 use crate::commands::ma_job::submit_options::JobOptions;
-use crate::commands::ma_job::watch::{Rhythm, interrupted};
+use crate::commands::ma_job::watch_options::WatchArgs;
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::ui::Format;
 
 /// Submit a training job and wait for its end
@@ -48,6 +45,8 @@ pub struct SubmitArgs {
     /// Print the request, submit nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    watching: WatchArgs,
 }
 
 /// Submits the job and, unless told to be quiet, prints its phases until it has ended.
@@ -67,14 +66,15 @@ pub async fn run(ctx: &Ctx, args: SubmitArgs) -> Result<(), Error> {
     if args.dry_run {
         return launch.show(ctx).await;
     }
-    attend(ctx, launch, is_quiet).await
+    attend(ctx, launch, is_quiet, &args.watching).await
 }
 
 /// Creates the job and waits for its end, unless it shall be quiet.
 ///
 /// # Errors
 /// As [`run`].
-pub(super) async fn attend(ctx: &Ctx, launch: Launch, is_quiet: bool) -> Result<(), Error> {
+pub(super) async fn attend(ctx: &Ctx, launch: Launch, is_quiet: bool, watching: &WatchArgs) -> Result<(), Error> {
+    let hooks = watching.hooks(is_quiet)?;
     let api = ctx.modelarts()?;
     // From here on Ctrl-C ends the waiting in good order: whoever submitted a job is told its id.
     let cancel = ctx.cancel();
@@ -82,47 +82,12 @@ pub(super) async fn attend(ctx: &Ctx, launch: Launch, is_quiet: bool) -> Result<
     let id = job.id();
     ctx.ui.ok(&format!("Current training job id is: {id}"))?;
     if !is_quiet {
-        job = wait(ctx, &api, job, &cancel).await?;
+        job = watching.watch(ctx, &api, job, hooks).await?;
     }
     if ctx.ui.format() != Format::Table {
         let offset = ctx.env.local_offset.unwrap_or(UtcOffset::UTC);
         ctx.ui.emit(&JobDetail { job: job.clone(), verbose: false, offset })?;
     }
-    match job.phase() {
-        Phase::Failed | Phase::Abnormal => Err(unsuccessful(&job, Kind::JobFailed)),
-        Phase::Terminated => Err(unsuccessful(&job, Kind::JobStopped)),
-        _ => ctx.ui.ok(&format!("Successfully submit training job [{id}]")),
-    }
-}
-
-/// Prints one line a change of phase until the last one.
-async fn wait(ctx: &Ctx, api: &Api, mut job: TrainingJob, cancel: &CancellationToken) -> Result<TrainingJob, Error> {
-    let id = job.id();
-    let mut rhythm = Rhythm::new();
-    let mut shown = None;
-    loop {
-        let phase = job.phase();
-        if shown.as_ref() != Some(&phase) {
-            ctx.ui.ok(&phase.to_string())?;
-            rhythm.quicken();
-        }
-        if phase.is_final() {
-            return Ok(job);
-        }
-        shown = Some(phase);
-        if !rhythm.pause(cancel).await {
-            return Err(interrupted(&id));
-        }
-        if let Some(seen) = rhythm.look(api, &id).await? {
-            job = seen;
-        }
-    }
-}
-
-fn unsuccessful(job: &TrainingJob, kind: Kind) -> Error {
-    let id = job.id();
-    let why = job.failure().map(|why| format!(": {why}")).unwrap_or_default();
-    Error::new(kind, format!("training job [{id}] ended as {}{why}", job.phase()))
-        .hint(format!("see its log: ma-cli ma-job get-log -i {id}"))
-        .hint(format!("see its events: ma-cli ma-job get-event -i {id}"))
+    watching.conclude(ctx, &api, &job).await?;
+    ctx.ui.ok(&format!("Successfully submit training job [{id}]"))
 }
