@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, command};
-use crate::{Lab, ONE, lab};
+use crate::{Lab, ONE, lab, python};
 
 async fn sent(bench: &Bench, method: Method, path: &str, body: Value, status: StatusCode) -> Value {
     let reply = bench.call(method, path, Some(&body)).await;
@@ -81,5 +81,20 @@ async fn tags_stages_lines_and_deletions() {
     }
     bench.stop(&running).await;
     bench.wait(&running, &["Terminated"]).await;
+    platform.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_vendors_sdk_tags_follows_stops_and_deletes_jobs() {
+    let Lab { bench, platform, folder: _folder } = lab(2).await;
+    let access = &bench.access;
+    let input = json!({
+        "endpoint": access.endpoint,
+        "project_id": access.project_id,
+        "access_key": access.access_key,
+        "secret_key": access.secret_key,
+    });
+    let text = python::run("python", &[&python::script("modelarts_jobs.py")], &[], &input.to_string()).await;
+    assert!(text.contains("jobs: ok"), "{text}");
     platform.shutdown().await;
 }

@@ -141,13 +141,18 @@ async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(),
     autosearch::arrange(training, plan)
 }
 
+/// The Python of jobs whose engine has no other.
+pub(super) fn default_interpreter(training: &Training) -> String {
+    let python = training.options().interpreters.get("default");
+    python.map_or_else(|| "python3".to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
 /// Finds the programs that the engine needs, and says in an event what this machine has in place of the engine's image.
 async fn programs(training: &Training, plan: &JobPlan) -> Result<Programs, runner::Error> {
     let interpreters = &training.options().interpreters;
     let engine = plan.engine.as_ref();
     let named = engine.and_then(|engine| interpreters.get(&engine.id).or_else(|| interpreters.get(&engine.name)));
-    let python = named.or_else(|| interpreters.get("default"));
-    let python = python.map_or_else(|| "python3".to_owned(), |path| path.to_string_lossy().into_owned());
+    let python = named.map_or_else(|| default_interpreter(training), |path| path.to_string_lossy().into_owned());
     let found = training.probes.find(&python, engine.and_then(|engine| engine.module)).await;
     let program = match (found, engine) {
         (Ok(found), Some(engine)) => {

@@ -179,6 +179,7 @@ impl Training {
         });
         schedule::resume(&training).map_err(|error| Error::Jobs(error.to_string()))?;
         training.tracker.spawn(schedule::run(Arc::clone(&training)));
+        training.tracker.spawn(Arc::clone(&training).prewarm());
         training.tracker.spawn(retention::run(Arc::clone(&training)));
         Ok(training)
     }
@@ -188,6 +189,18 @@ impl Training {
         self.ending.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+    }
+
+    /// Asks the usual interpreter before the first job does, which need not wait for the answer then.
+    async fn prewarm(self: Arc<Self>) {
+        let python = drive::default_interpreter(&self);
+        let ask = async {
+            let found = self.probes.find(&python, None).await;
+            if let Ok(found) = found {
+                let _ = self.probes.find(&found.executable, Some("pip")).await;
+            }
+        };
+        self.ending.run_until_cancelled(ask).await;
     }
 
     pub(crate) fn options(&self) -> &TrainingOptions {

@@ -136,6 +136,16 @@ pub(crate) fn in_phases(state: &State, phases: &[Phase]) -> Result<Vec<Value>, s
     state.read(|connection| connection.prepare_cached(&query)?.query_map([], |row| row.get(0))?.collect())
 }
 
+/// The first jobs of the queue: those that have run before, then by priority, then by age.
+pub(crate) fn waiting(state: &State, count: usize) -> Result<Vec<Value>, state::Error> {
+    let query = "SELECT body FROM document INDEXED BY training_job_by_phase WHERE kind = 'training-job'
+                 AND json_extract(body, '$.status.phase') = 'Pending'
+                 ORDER BY coalesce(json_extract(body, '$.platform.restarts'), 0) > 0 DESC,
+                 coalesce(json_extract(body, '$.spec.schedule_policy.priority'), 1) DESC, created, id LIMIT ?1";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    state.read(|connection| connection.prepare_cached(query)?.query_map([count], |row| row.get(0))?.collect())
+}
+
 /// Names the index: by its own estimate the database would look at all jobs.
 fn phase_query(phases: &[Phase]) -> String {
     let names: Vec<String> = phases.iter().map(|phase| format!("'{}'", phase.name())).collect();
@@ -252,6 +262,34 @@ mod tests {
     use serde_json::json;
 
     use super::{ApiError, Event, Phase, State, add_once, change, create, delete, events, get, prepare};
+
+    #[test]
+    fn the_queue_is_in_order() {
+        let state = State::in_memory().unwrap();
+        prepare(&state).unwrap();
+        for (id, created, priority, restarts) in [
+            ("young", 9, json!(1), json!(null)),
+            ("high", 8, json!(3), json!(0)),
+            ("old", 1, json!(null), json!(null)),
+            ("again", 9, json!(1), json!(1)),
+        ] {
+            let mut job = json!({
+                "metadata": {"id": id, "create_time": created}, "status": {},
+                "spec": {"schedule_policy": {"priority": priority}}, "platform": {"restarts": restarts},
+            });
+            Phase::Pending.set(&mut job);
+            create(&state, id, &job, &Event::info("created")).unwrap();
+        }
+        let ids = |count| -> Vec<String> {
+            super::waiting(&state, count)
+                .unwrap()
+                .iter()
+                .map(|job| job["metadata"]["id"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(ids(9), ["again", "high", "old", "young"]);
+        assert_eq!(ids(1), ["again"]);
+    }
 
     #[test]
     fn a_change_and_its_events_are_one() {

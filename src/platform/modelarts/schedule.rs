@@ -29,8 +29,10 @@ pub(super) fn resume(training: &Arc<Training>) -> Result<(), ApiError> {
 
 /// Looks at the queue whenever something has changed, until the platform ends.
 pub(super) async fn run(training: Arc<Training>) {
+    let mut is_new = true;
     loop {
-        let admitted = admit(&training);
+        let admitted = if is_new { refuse_impossible(&training).and_then(|()| admit(&training)) } else { admit(&training) };
+        is_new &= admitted.is_err();
         if let Err(error) = &admitted {
             tracing::error!(error = error as &dyn std::error::Error, "the queue of training jobs cannot be read");
         }
@@ -40,6 +42,18 @@ pub(super) async fn run(training: Arc<Training>) {
             () = training.ending.cancelled() => return,
         }
     }
+}
+
+/// Ends jobs that were accepted when the platform had more: they would keep all others waiting for ever.
+fn refuse_impossible(training: &Arc<Training>) -> Result<(), ApiError> {
+    let (slots, capacity) = (training.options().slots, training.options().capacity);
+    for job in record::in_phases(training.state(), &[Phase::Creating, Phase::Pending])? {
+        if let Some(excess) = Share::wanted(&job, slots, capacity).excess(slots, capacity) {
+            let reason = format!("it {excess} since it was started again");
+            drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
+        }
+    }
+    Ok(())
 }
 
 fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
@@ -52,21 +66,19 @@ fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
             Ok(vec![Event::info("Training job is queuing and awaiting resources.")])
         })?;
     }
-    let mut waiting = record::in_phases(training.state(), &[Phase::Pending])?;
-    // A job that has run before comes first.
-    waiting.sort_by_key(|job| std::cmp::Reverse((restart::restarts(job) > 0, priority(job))));
     let (slots, capacity) = (training.options().slots, training.options().capacity);
+    if training.slots_taken() >= slots {
+        // Every job takes one at least, so the queue, which may be long, need not be looked at.
+        return Ok(());
+    }
+    // Those that have their share already are among them until they run.
+    let enough = training.active().len() + slots as usize + 1;
+    let waiting = record::waiting(training.state(), enough)?;
     for job in waiting {
         if training.active().contains_key(id_of(&job)) {
             continue;
         }
         let wanted = Share::wanted(&job, slots, capacity);
-        if let Some(excess) = wanted.excess(slots, capacity) {
-            // It was accepted when there was more, and would keep all others waiting for ever.
-            let reason = format!("it {excess} since it was started again");
-            drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
-            continue;
-        }
         let held: Vec<Share> = training.active().values().map(|active| active.share.clone()).collect();
         let Some(share) = wanted.take(&held, slots, capacity) else { break };
         start(training, &job, share)?;
@@ -153,8 +165,4 @@ pub(super) fn shown(training: &Training, mut job: Value) -> Value {
 
 fn id_of(job: &Value) -> &str {
     job["metadata"]["id"].as_str().unwrap_or_default()
-}
-
-fn priority(job: &Value) -> u64 {
-    job["spec"]["schedule_policy"]["priority"].as_u64().unwrap_or(1)
 }
