@@ -26,8 +26,11 @@ use catalogue::{Catalogue, Exchange};
 
 /// Operations that must have been seen, or the comparison says less than it seems to.
 const SPOKEN: &[&str] = &[
+    "ChangeTrainingJobDescription",
+    "CreateTrainJobTags",
     "CreateTemporaryAccessKeyByAgency",
     "CreateTrainingJob",
+    "DeleteTrainJobTags",
     "DeleteTrainingJob",
     "KeystoneCreateAgencyToken",
     "KeystoneListAuthDomains",
@@ -39,6 +42,7 @@ const SPOKEN: &[&str] = &[
     "ListPools",
     "ListTrainingJobEvents",
     "ListTrainingJobs",
+    "ShowTrainJobTags",
     "ShowTrainingJobDetails",
     "ShowTrainingJobEngines",
     "ShowTrainingJobFlavors",

@@ -40,6 +40,7 @@ pub mod trial_stop;
 pub mod trials;
 pub mod update;
 mod upload;
+mod uploaded;
 pub mod validate;
 mod values;
 mod walk;
