@@ -26,10 +26,13 @@ use catalogue::{Catalogue, Exchange};
 
 /// Operations that must have been seen, or the comparison says less than it seems to.
 const SPOKEN: &[&str] = &[
+    "ChangeAlgorithm",
     "ChangeTrainingJobDescription",
-    "CreateTrainJobTags",
+    "CreateAlgorithm",
     "CreateTemporaryAccessKeyByAgency",
+    "CreateTrainJobTags",
     "CreateTrainingJob",
+    "DeleteAlgorithm",
     "DeleteTrainJobTags",
     "DeleteTrainingJob",
     "KeystoneCreateAgencyToken",
@@ -39,9 +42,18 @@ const SPOKEN: &[&str] = &[
     "KeystoneListRegions",
     "KeystoneShowProject",
     "KeystoneValidateToken",
+    "ListAlgorithms",
     "ListPools",
     "ListTrainingJobEvents",
     "ListTrainingJobs",
+    "ShowAlgorithmByUuid",
+    "ShowAutoSearchParamsAnalysis",
+    "ShowAutoSearchPerTrial",
+    "ShowAutoSearchTrialEarlyStop",
+    "ShowAutoSearchTrials",
+    "ShowAutoSearchYamlTemplateContent",
+    "ShowAutoSearchYamlTemplatesInfo",
+    "ShowSearchAlgorithms",
     "ShowTrainJobTags",
     "ShowTrainingJobDetails",
     "ShowTrainingJobEngines",
@@ -55,6 +67,7 @@ async fn client_and_platform_keep_to_the_catalogues() {
     let bench = Bench::start().await;
     program::speak(&bench).await;
     bench.run_script("iam.py").await;
+    bench.run_script("algorithm.py").await;
     let (operations, problems) = check(&bench.proxy.take());
     bench.shutdown().await;
     let missing: Vec<_> = SPOKEN.iter().filter(|operation| !operations.contains(**operation)).collect();

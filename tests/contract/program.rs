@@ -12,6 +12,7 @@ pub(crate) async fn speak(bench: &Bench) {
     read(bench, &finished).await;
     change(bench, &finished).await;
     stop_and_delete(bench, &finished).await;
+    keep_algorithms(bench).await;
     be_refused(bench).await;
 }
 
@@ -125,6 +126,33 @@ async fn stop_and_delete(bench: &Bench, finished: &str) {
     bench.run(0, Auth::Keys, &["ma-job", "stop", "-i", &id, "-y"]).await;
     bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", &id, "-f"]).await;
     bench.run(0, Auth::Keys, &["ma-job", "delete", "-i", finished, "-y"]).await;
+}
+
+/// Algorithms, and a search for hyperparameters.
+async fn keep_algorithms(bench: &Bench) {
+    let folder = tempfile::tempdir().unwrap();
+    let search = folder.path().join("search.yaml");
+    let text = "search_space: [{params: [{name: lr, start: 0, stop: 1}]}]\n\
+                search_algorithm: {type: anneal_search, reward_attr: loss, mode: min, num_samples: 2, shrink_coef: 0.1}\n";
+    std::fs::write(&search, text).unwrap();
+    let search = search.to_str().unwrap();
+    let definition =
+        ["--user-command", "echo loss: 1", "--hyperparameter", "lr=1;type=Float;range=0:1", "--autosearch", search];
+    let more = ["--input", "data;from=obs", "--flavor-type", "CPU", "--multi-card", "no", "--query", "metadata.id"];
+    let id = bench.run(0, Auth::Keys, &[&["algorithm", "create", "--name", "a"], &definition[..], &more].concat()).await;
+    let id = id.trim();
+    for arguments in
+        [&["show", id][..], &["list"], &["list", "-n", "a"], &["update", id, "--description", "b"], &["delete", "-y", id]]
+    {
+        bench.run(0, Auth::Keys, &[&["algorithm"], arguments].concat()).await;
+    }
+    let options = ["--user-command", "echo loss: 1", "--code-dir", "", "--boot-file", "", "--framework-type", ""];
+    let job = submit(bench, &[&options[..], &["--framework-version", "", "--autosearch", search]].concat()).await;
+    bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", &job, "-f"]).await;
+    for arguments in [&["trials", &job][..], &["trials", &job, "--trial", "trial-1"], &["trials", &job, "--importance"]] {
+        bench.run(0, Auth::Keys, &[&["ma-job"], arguments].concat()).await;
+    }
+    bench.run(1, Auth::Keys, &["ma-job", "trial-stop", &job, "trial-1"]).await;
 }
 
 async fn be_refused(bench: &Bench) {

@@ -96,6 +96,8 @@ pub struct CreateRequest {
     pub local_code_dir: Option<String>,
     /// Folder in the job that the boot command runs in.
     pub working_dir: Option<String>,
+    /// `algorithm.policies` as the service documents it: the search for hyperparameters.
+    pub policies: Option<Value>,
     /// Hyperparameters in order; one without value is a flag.
     pub parameters: Vec<(String, Option<String>)>,
     /// Inputs in order.
@@ -104,8 +106,6 @@ pub struct CreateRequest {
     pub outputs: Vec<Folder>,
     /// Environment variables in order.
     pub environment: Vec<(String, String)>,
-    /// `algorithm.policies` as the service documents it: the search for hyperparameters.
-    pub policies: Option<Value>,
     /// Resource flavor.
     pub flavor_id: Option<String>,
     /// Nodes, at least 1.

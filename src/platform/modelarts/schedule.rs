@@ -8,12 +8,11 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::platform::modelarts::capacity::{self, Share};
 use crate::platform::modelarts::error::ApiError;
-use crate::platform::modelarts::plan::slots_of;
 use crate::platform::modelarts::record::{self, Event, Phase};
-use crate::platform::modelarts::{Active, Training, drive};
+use crate::platform::modelarts::{Active, Training, drive, restart};
 use crate::platform::runner::Error;
-use crate::platform::runner::usage::now;
 
 /// Pause before something that has failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -21,7 +20,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Takes up jobs that held slots when the platform ended. They get them back even if there are fewer slots now: they run.
 pub(super) fn resume(training: &Arc<Training>) -> Result<(), ApiError> {
     for job in record::in_phases(training.state(), &[Phase::Running, Phase::Terminating])? {
-        start(training, &job)?;
+        let options = training.options();
+        let share = Share { devices: capacity::devices(&job), ..Share::wanted(&job, options.slots, options.capacity) };
+        start(training, &job, share)?;
     }
     Ok(())
 }
@@ -52,30 +53,29 @@ fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
         })?;
     }
     let mut waiting = record::in_phases(training.state(), &[Phase::Pending])?;
-    waiting.sort_by_key(|job| std::cmp::Reverse(priority(job)));
-    let slots = training.options().slots;
+    // A job that has run before comes first.
+    waiting.sort_by_key(|job| std::cmp::Reverse((restart::restarts(job) > 0, priority(job))));
+    let (slots, capacity) = (training.options().slots, training.options().capacity);
     for job in waiting {
-        let taken = training.active().contains_key(id_of(&job));
-        if taken {
+        if training.active().contains_key(id_of(&job)) {
             continue;
         }
-        let wanted = slots_of(&job, slots);
-        if wanted > slots {
-            // It was accepted when there were more, and would keep all others waiting for ever.
-            let reason = format!("it needs {wanted} slots and the platform was started again with {slots}");
+        let wanted = Share::wanted(&job, slots, capacity);
+        if let Some(excess) = wanted.excess(slots, capacity) {
+            // It was accepted when there was more, and would keep all others waiting for ever.
+            let reason = format!("it {excess} since it was started again");
             drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
             continue;
         }
-        if training.slots_taken() + wanted > slots {
-            break;
-        }
-        start(training, &job)?;
+        let held: Vec<Share> = training.active().values().map(|active| active.share.clone()).collect();
+        let Some(share) = wanted.take(&held, slots, capacity) else { break };
+        start(training, &job, share)?;
     }
     Ok(())
 }
 
-/// Gives a job its slots and a driver.
-fn start(training: &Arc<Training>, job: &Value) -> Result<(), ApiError> {
+/// Gives a job its share and a driver.
+fn start(training: &Arc<Training>, job: &Value, share: Share) -> Result<(), ApiError> {
     let id = id_of(job).to_owned();
     let stop = CancellationToken::new();
     {
@@ -87,8 +87,13 @@ fn start(training: &Arc<Training>, job: &Value) -> Result<(), ApiError> {
             Err(error) if error.is_temporary() => return Err(error),
             _ => return Ok(()),
         }
-        let slots = slots_of(job, training.options().slots);
-        active.insert(id.clone(), Active { slots, stop: stop.clone() });
+        if share.devices != capacity::devices(job) {
+            record::change::<ApiError>(training.state(), &id, |job| {
+                share.store(job);
+                Ok(Vec::new())
+            })?;
+        }
+        active.insert(id.clone(), Active { share, stop: stop.clone() });
     }
     let training = Arc::clone(training);
     training.tracker.clone().spawn(async move {
@@ -131,13 +136,17 @@ pub(super) fn stop(training: &Training, id: &str) -> Result<Value, ApiError> {
     Ok(job)
 }
 
-/// A job's document as the API shows it: its duration grows while it runs, and wishes that the API does not repeat are left out.
-pub(super) fn shown(mut job: Value) -> Value {
+/// A job's document as the API shows it: its duration grows while it runs; wishes that the API does not repeat, and what the
+/// platform keeps for itself, are left out.
+pub(super) fn shown(training: &Training, mut job: Value) -> Value {
     if let (Some(Phase::Running | Phase::Terminating), Some(start)) = (Phase::of(&job), job["status"]["start_time"].as_i64()) {
-        job["status"]["duration"] = (now() - start).max(0).into();
+        job["status"]["duration"] = (training.now() - start).max(0).into();
     }
     if let Some(spec) = job["spec"].as_object_mut() {
         spec.remove("auto_stop");
+    }
+    if let Some(job) = job.as_object_mut() {
+        job.remove(restart::HIDDEN);
     }
     job
 }
