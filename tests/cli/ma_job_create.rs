@@ -154,11 +154,16 @@ fn code_and_data_of_this_machine_are_uploaded_first_and_only_what_changed() {
     let changed = fs::File::options().write(true).open(platform.home.path().join("src/lib/a.py")).unwrap();
     changed.set_modified(old - std::time::Duration::from_secs(3600)).unwrap();
     fs::remove_file(platform.home.path().join("src/old.py")).unwrap();
+    // What somebody else put there is not ours to remove.
+    assert_eq!(platform.run(&["obs-copy", "data/x.csv", "obs://jobs/runs/local/code/src/theirs.csv"]).code, 0);
     let second = run(&[]);
     assert!(second.code == 0 && second.stderr.contains("1 new, 2 unchanged, 1 removed there"), "{second:?}");
     assert!(second.stderr.contains("0 new, 1 unchanged"), "{second:?}");
     let keys = platform.run(&["obs", "ls", "-r", "obs://jobs/runs/local/", "-F", "json"]).stdout;
-    assert!(!keys.contains("notes") && !keys.contains("old.py") && keys.contains("lib/a.py"), "{keys}");
+    assert!(
+        !keys.contains("notes") && !keys.contains("old.py") && keys.contains("lib/a.py") && keys.contains("theirs.csv"),
+        "{keys}"
+    );
 }
 
 #[test]

@@ -50,6 +50,42 @@ fn jobs_are_chosen_by_filters_and_sorted() {
 }
 
 #[test]
+fn tags_are_set_shown_chosen_by_and_removed() {
+    let platform = prepared();
+    let tagged = submit_quietly(
+        &platform,
+        &["--name", "tagged", "--tag", "team=vision", "--tag", "empty=", "--parameters", "sleep 600"],
+    );
+    let other = submit_quietly(&platform, &["--name", "other", "--tag", "team=speech"]);
+    let tags = |id: &str| platform.run(&["ma-job", "tag", id, "-F", "csv"]).stdout.replace('\r', "");
+    assert_eq!(tags(&tagged), "key,value\nempty,\nteam,vision\n");
+    let names = |tag: &str| platform.run(&["ma-job", "get-job", "--tag", tag, "--query", "join(' ', [].metadata.name)"]).stdout;
+    assert_eq!((names("team").trim(), names("team=vision").trim(), names("team=x").trim()), ("other tagged", "tagged", ""));
+    assert_eq!(platform.run(&["ma-job", "tag", "-i", &tagged, "team=audio", "--remove", "empty"]).code, 0);
+    assert_eq!(tags(&tagged), "key,value\nteam,audio\n");
+    assert_eq!(platform.run(&["ma-job", "tag", &tagged, "nonsense"]).code, 2);
+    assert_eq!(platform.run(&["ma-job", "tag", "no-such-job"]).code, 5);
+    let exported = platform.run(&["ma-job", "export", &other]).stdout;
+    assert!(exported.contains("team: speech"), "{exported}");
+    let stopped = platform.run(&["ma-job", "stop", "--tag", "team=audio", "-y"]);
+    assert_eq!((stopped.code, stopped.stdout), (0, format!("[OK] Successfully stop training job [{tagged}]\n")));
+}
+
+#[test]
+fn the_priority_of_a_waiting_job_is_changed() {
+    let platform = prepared();
+    let large = ["--train-instance-type", "modelarts.vm.cpu.8u", "--parameters", "sleep 600"];
+    let running = submit_quietly(&platform, &large);
+    until(&platform, &running, "Running");
+    let waiting = submit_quietly(&platform, &large);
+    assert_eq!(platform.run(&["ma-job", "set-priority", &waiting, "--priority", "3"]).code, 0);
+    let priority = platform.run(&["ma-job", "get-job", &waiting, "--query", "spec.schedule_policy.priority"]);
+    assert_eq!(priority.stdout.trim(), "3");
+    assert_eq!(platform.run(&["ma-job", "set-priority", &waiting, "--priority", "4"]).code, 2);
+    assert_eq!(platform.run(&["ma-job", "stop", "-y", &running, &waiting]).code, 0);
+}
+
+#[test]
 fn a_watched_job_is_a_line_for_each_state_until_it_has_ended() {
     let platform = prepared();
     let id = submit_quietly(&platform, &["--parameters", "sleep 1"]);

@@ -53,6 +53,7 @@ pub mod trial_stop;
 pub mod trials;
 pub mod update;
 mod upload;
+mod uploaded;
 pub mod validate;
 mod values;
 pub mod wait;

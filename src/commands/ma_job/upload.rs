@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::modelarts::training_job::DATASET;
 use crate::commands::ma_job::spec::Spec;
+use crate::commands::ma_job::uploaded;
 use crate::commands::ma_job::walk::{Found, Walk};
 use crate::copy::select::{Compare, Existing, Names};
 use crate::copy::{self, Plan, Selection};
@@ -170,31 +171,16 @@ impl Upload {
             let more = if summary.failed > 1 { format!(" (and {} more files)", summary.failed - 1) } else { String::new() };
             return Err(Error::from(failure.error).context(&format!("[{}]{more}", failure.name)));
         }
-        let removed = if self.is_code { self.remove_others(client).await? } else { 0 };
+        let removed = if self.is_code {
+            let names = std::fs::read(self.names.path())
+                .map_err(|error| Error::new(Kind::Local, "cannot read a temporary file").caused_by(error))?;
+            uploaded::replace(client, &self.destination, names).await?
+        } else {
+            0
+        };
         let removed = if removed > 0 { format!(", {removed} removed there") } else { String::new() };
         ctx.ui.note(&format!("uploaded {}: {} new, {} unchanged{removed}", self.sentence(), summary.files, summary.skipped));
         Ok(())
-    }
-
-    /// Removes code that was uploaded earlier and is no longer here, so that the job runs what is here and nothing else.
-    async fn remove_others(&self, client: &obs::Client) -> Result<usize, Error> {
-        let names = std::fs::read(self.names.path())
-            .map_err(|error| Error::new(Kind::Local, "cannot read a temporary file").caused_by(error))?;
-        let wanted: std::collections::BTreeSet<&[u8]> = names.split(|byte| *byte == 0).collect();
-        let mut removed = 0;
-        let mut listing = client.list(&self.destination, true);
-        while let Some(page) = listing.next_page().await? {
-            let others: Vec<String> = page
-                .entries
-                .into_iter()
-                .map(|entry| entry.key)
-                .filter(|key| key.strip_prefix(&self.destination.key).is_some_and(|name| !wanted.contains(name.as_bytes())))
-                .collect();
-            if !others.is_empty() {
-                removed += others.len() - client.delete_many(&self.destination.bucket, &others).await?.len();
-            }
-        }
-        Ok(removed)
     }
 }
 
