@@ -104,6 +104,8 @@ pub struct CreateRequest {
     pub outputs: Vec<Folder>,
     /// Environment variables in order.
     pub environment: Vec<(String, String)>,
+    /// `algorithm.policies` as the service documents it: the search for hyperparameters.
+    pub policies: Option<Value>,
     /// Resource flavor.
     pub flavor_id: Option<String>,
     /// Nodes, at least 1.
