@@ -7,6 +7,7 @@ use time::{OffsetDateTime, UtcOffset};
 
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::columns;
+use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::ui::{Present, Table};
@@ -19,9 +20,8 @@ use crate::ui::{Present, Table};
   ma-cli ma-job get-event -i 494b55e1-f2b8-4932-bbb1-c9768b0000aa
   ma-cli ma-job get-event -i 494b55e1-f2b8-4932-bbb1-c9768b0000aa -F jsonl")]
 pub struct GetEventArgs {
-    /// Id of the job
-    #[arg(short = 'i', long, value_name = "TEXT", required = true)]
-    job_id: String,
+    #[command(flatten)]
+    job: JobIdArgs,
 }
 
 /// Shows the events.
@@ -30,10 +30,11 @@ pub struct GetEventArgs {
 /// There is no such job; the service refuses.
 pub async fn run(ctx: &Ctx, args: GetEventArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
-    let events: Vec<Value> = training_job::events(&api, &args.job_id)
+    let id = args.job.id()?;
+    let events: Vec<Value> = training_job::events(&api, id)
         .try_collect()
         .await
-        .map_err(|error| Error::from(error).context(&format!("training job [{}]", args.job_id)))?;
+        .map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
     ctx.ui.emit(&EventList { events, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
 }
 

@@ -31,6 +31,15 @@ struct Search {
     group_by: Option<String>,
     workspace_id: Option<String>,
     filters: Option<Vec<Filter>>,
+    tags: Option<Vec<Tag>>,
+}
+
+/// A tag that a job must have, with one of the values if there are any.
+#[derive(Debug, Deserialize)]
+struct Tag {
+    key: String,
+    #[serde(default)]
+    values: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -64,6 +73,10 @@ pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) ->
     }
     for filter in search.filters.iter().flatten() {
         condition.filter(filter)?;
+    }
+    for tag in search.tags.iter().flatten() {
+        let values = Parameter::Text(json!(tag.values).to_string());
+        condition.add(WITH_THIS_TAG, [tag.key.clone().into(), values.clone(), values]);
     }
     let sort_by = search.sort_by.filter(|name| !name.is_empty()).unwrap_or_else(|| "create_time".into());
     let order = search.order.filter(|order| !order.is_empty()).unwrap_or_else(|| "desc".into());
@@ -183,6 +196,10 @@ impl Condition {
 /// Jobs with one of the tags: a key, or `key=value`.
 const WITH_TAG: &str = "EXISTS (SELECT 1 FROM json_each(body, '$.platform.tags') AS tag, json_each(?) AS wanted
     WHERE wanted.value = tag.key OR wanted.value = tag.key || '=' || tag.value)";
+
+/// Jobs with a tag, and one of the values if there are any.
+const WITH_THIS_TAG: &str = "EXISTS (SELECT 1 FROM json_each(body, '$.platform.tags') AS tag
+    WHERE tag.key = ? AND (json_array_length(?) = 0 OR tag.value IN (SELECT value FROM json_each(?))))";
 
 /// The order of a list. Jobs that compare as equal stay in the order of their creation, or newest first.
 fn sorting(by: &str, order: &str) -> Result<String, ApiError> {
