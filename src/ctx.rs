@@ -27,6 +27,7 @@ pub struct Ctx {
     client: OnceLock<http::Client>,
     authenticator: OnceLock<Authenticator>,
     cancel: OnceLock<CancellationToken>,
+    exit_code: OnceLock<u8>,
 }
 
 impl Ctx {
@@ -40,6 +41,7 @@ impl Ctx {
             client: OnceLock::new(),
             authenticator: OnceLock::new(),
             cancel: OnceLock::new(),
+            exit_code: OnceLock::new(),
         }
     }
 
@@ -197,6 +199,17 @@ impl Ctx {
 
     fn cache(&self) -> auth::Cache {
         auth::Cache::new(self.env.state_directory().join("cache"))
+    }
+
+    /// Makes the process end with this code when the command succeeds: the code of a program that it ran for the user. Only the first
+    /// one counts.
+    pub fn set_exit_code(&self, code: u8) {
+        let _ = self.exit_code.set(code);
+    }
+
+    /// What [`Ctx::set_exit_code`] was told.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.exit_code.get().copied()
     }
 
     /// Cancelled by the first Ctrl-C, after which the command has to come to an end; the second one ends the process at once.

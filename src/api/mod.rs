@@ -6,6 +6,7 @@
 pub mod error;
 pub mod modelarts;
 pub mod page;
+pub mod terminal;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};

@@ -10,6 +10,7 @@ mod grammar;
 mod identity;
 mod ma_job;
 mod obs;
+mod shell;
 mod support;
 mod terminal;
 mod topics;

@@ -15,6 +15,7 @@ mod job_table;
 mod lists;
 mod log;
 mod request;
+pub mod shell;
 mod spec;
 pub mod stop;
 pub mod submit;
@@ -43,6 +44,8 @@ pub enum MaJobCommand {
     GetFlavor(get_flavor::GetFlavorArgs),
     /// List the dedicated pools jobs can run on
     GetPool(get_pool::GetPoolArgs),
+    /// Open a shell in a running task, or run a command there
+    Shell(shell::ShellArgs),
     /// List the trials of a search for hyperparameters, and the best one
     Trials(trials::TrialsArgs),
     /// End a trial of a search for hyperparameters early
@@ -66,6 +69,7 @@ pub async fn run(ctx: &Ctx, command: MaJobCommand) -> Result<(), Error> {
         MaJobCommand::GetEngine(args) => get_engine::run(ctx, args).await,
         MaJobCommand::GetFlavor(args) => get_flavor::run(ctx, args).await,
         MaJobCommand::GetPool(args) => get_pool::run(ctx, args).await,
+        MaJobCommand::Shell(args) => shell::run(ctx, args).await,
         MaJobCommand::Trials(args) => trials::run(ctx, args).await,
         MaJobCommand::TrialStop(args) => trial_stop::run(ctx, args).await,
         MaJobCommand::Stop(args) => stop::run(ctx, args).await,

@@ -21,6 +21,7 @@ mod routes;
 mod schedule;
 mod search;
 mod task;
+mod terminal;
 mod training_job;
 mod watch;
 

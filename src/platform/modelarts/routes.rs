@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::platform::modelarts::{Training, algorithm, autosearch, engine, event, flavor, pool, search, task, training_job};
+use crate::platform::modelarts::{
+    Training, algorithm, autosearch, engine, event, flavor, pool, search, task, terminal, training_job,
+};
 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
 pub(crate) const LINKS: &str = "/platform/logs/";
@@ -33,5 +35,6 @@ pub fn routes(training: Arc<Training>) -> Router {
         .route(&format!("{LINKS}{{id}}/{{task}}"), get(task::follow_link))
         .merge(algorithm::routes())
         .merge(autosearch::routes())
+        .merge(terminal::routes())
         .with_state(training)
 }
