@@ -28,6 +28,7 @@ pub struct Ctx {
     client: OnceLock<http::Client>,
     authenticator: OnceLock<Authenticator>,
     cancel: OnceLock<CancellationToken>,
+    exit_code: OnceLock<u8>,
 }
 
 impl Ctx {
@@ -41,6 +42,7 @@ impl Ctx {
             client: OnceLock::new(),
             authenticator: OnceLock::new(),
             cancel: OnceLock::new(),
+            exit_code: OnceLock::new(),
         }
     }
 
@@ -238,6 +240,17 @@ impl Ctx {
             options.push_str(&format!(" -P {}", shell_words::quote(profile)));
         }
         options
+    }
+
+    /// Makes the process end with this code when the command succeeds: the code of a program that it ran for the user. Only the first
+    /// one counts.
+    pub fn set_exit_code(&self, code: u8) {
+        let _ = self.exit_code.set(code);
+    }
+
+    /// What [`Ctx::set_exit_code`] was told.
+    pub fn exit_code(&self) -> Option<u8> {
+        self.exit_code.get().copied()
     }
 
     /// Cancelled by the first Ctrl-C, after which the command has to come to an end; the second one ends the process at once.

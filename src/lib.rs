@@ -92,7 +92,10 @@ fn run(cli: Cli, env: Env, ui: Ui) -> ExitCode {
     let result = runtime.block_on(commands::run(&ctx, cli.command));
     // A thread that is blocked in a read of standard input must not hold the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    finish(&ctx.ui, result)
+    match (&result, ctx.exit_code()) {
+        (Ok(()), Some(code)) => ExitCode::from(code),
+        _ => finish(&ctx.ui, result),
+    }
 }
 
 fn finish(ui: &Ui, result: Result<(), Error>) -> ExitCode {

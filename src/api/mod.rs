@@ -7,6 +7,7 @@ pub mod error;
 mod fetch;
 pub mod modelarts;
 pub mod page;
+pub mod terminal;
 pub mod webhook;
 
 use bytes::Bytes;

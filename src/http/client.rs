@@ -199,7 +199,7 @@ impl Client {
         Ok(Incoming { response, host })
     }
 
-    async fn start(&self, request: Request) -> Result<reqwest::Response, Error> {
+    pub(super) async fn start(&self, request: Request) -> Result<reqwest::Response, Error> {
         trace_request(&request);
         let client = self.connection(&request.url)?;
         let host = host(&request.url);

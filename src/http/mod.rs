@@ -10,6 +10,7 @@ pub mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+pub mod upgrade;
 
 use std::path::PathBuf;
 use std::time::Duration;

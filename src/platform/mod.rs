@@ -26,6 +26,7 @@ pub mod search;
 pub mod server;
 mod signature;
 pub mod state;
+pub mod terminal;
 
 pub use error::Error;
 pub use options::Options;

@@ -9,6 +9,7 @@ pub mod progress;
 mod prompt;
 mod raw;
 mod report;
+pub mod screen;
 mod table;
 pub mod text;
 pub mod trace;

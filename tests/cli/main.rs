@@ -15,6 +15,7 @@ mod ma_job_exits;
 mod ma_job_follow;
 mod ma_job_many;
 mod obs;
+mod shell;
 mod support;
 mod terminal;
 mod topics;

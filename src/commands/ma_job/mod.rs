@@ -44,6 +44,7 @@ pub mod rerun;
 mod rhythm;
 mod selection;
 pub mod set_priority;
+pub mod shell;
 mod spec;
 pub mod stop;
 pub mod submit;
@@ -102,6 +103,8 @@ pub enum MaJobCommand {
     Tag(tag::TagArgs),
     /// Change the priority of a training job that waits
     SetPriority(set_priority::SetPriorityArgs),
+    /// Open a shell in a running task, or run a command there
+    Shell(shell::ShellArgs),
     /// List the trials of a search for hyperparameters, and the best one
     Trials(trials::TrialsArgs),
     /// End a trial of a search for hyperparameters early
@@ -135,6 +138,7 @@ pub async fn run(ctx: &Ctx, command: MaJobCommand) -> Result<(), Error> {
         MaJobCommand::Update(args) => update::run(ctx, args).await,
         MaJobCommand::Tag(args) => tag::run(ctx, args).await,
         MaJobCommand::SetPriority(args) => set_priority::run(ctx, args).await,
+        MaJobCommand::Shell(args) => shell::run(ctx, args).await,
         MaJobCommand::Trials(args) => trials::run(ctx, args).await,
         MaJobCommand::TrialStop(args) => trial_stop::run(ctx, args).await,
         MaJobCommand::Stop(args) => stop::run(ctx, args).await,

@@ -7,7 +7,8 @@ mod start;
 mod status;
 mod stop;
 
-use super::{LogsArgs, PlatformCommand, ResetArgs, RunSearchArgs, RunTaskArgs, StartArgs, StatusArgs, StopArgs};
+use super::internal::{RunSearchArgs, RunShellArgs, RunTaskArgs};
+use super::{LogsArgs, PlatformCommand, ResetArgs, StartArgs, StatusArgs, StopArgs};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 
@@ -21,6 +22,7 @@ pub(super) async fn run(ctx: &Ctx, command: PlatformCommand) -> Result<(), Error
         PlatformCommand::Reset(args) => reset::run(ctx, args),
         PlatformCommand::RunTask(args) => run_task(&args),
         PlatformCommand::RunSearch(args) => run_search(&args),
+        PlatformCommand::RunShell(args) => run_shell(ctx, &args),
     }
 }
 
@@ -39,4 +41,12 @@ fn run_search(args: &RunSearchArgs) -> Result<(), Error> {
         _ => Err(Error::new(Kind::Local, "the search for hyperparameters has found nothing, or was ended")
             .hint("its log says which")),
     }
+}
+
+/// Becomes the program; where that is not possible, ends as a shell does.
+fn run_shell(ctx: &Ctx, args: &RunShellArgs) -> Result<(), Error> {
+    let error = crate::platform::terminal::shell::become_program(&args.words);
+    ctx.set_exit_code(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 });
+    ctx.ui.note(&format!("{}: {error}", args.words.first().map_or("the shell", String::as_str)));
+    Ok(())
 }

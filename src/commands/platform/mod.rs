@@ -5,8 +5,11 @@
 #[cfg_attr(feature = "platform", path = "enabled.rs")]
 #[cfg_attr(not(feature = "platform"), path = "disabled.rs")]
 mod backend;
+mod internal;
 
 use std::path::PathBuf;
+
+use internal::{RunSearchArgs, RunShellArgs, RunTaskArgs};
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -30,6 +33,9 @@ pub enum PlatformCommand {
     /// Run the trials of a search for hyperparameters; started by the supervisor of a task
     #[command(hide = true)]
     RunSearch(RunSearchArgs),
+    /// Become a program with a terminal of its own; started by the platform itself
+    #[command(hide = true)]
+    RunShell(RunShellArgs),
 }
 
 /// Where the platform keeps everything.
@@ -128,24 +134,6 @@ pub struct ResetArgs {
     yes: bool,
     #[command(flatten)]
     place: PlaceArgs,
-}
-
-/// Supervise one task of a job
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ma-cli platform run-task SPEC")]
-pub struct RunTaskArgs {
-    /// File that describes the task
-    #[arg(value_name = "SPEC")]
-    spec: PathBuf,
-}
-
-/// Run the trials of a search for hyperparameters
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  ma-cli platform run-search SPEC")]
-pub struct RunSearchArgs {
-    /// File that describes the search
-    #[arg(value_name = "SPEC")]
-    spec: PathBuf,
 }
 
 fn interpreter(text: &str) -> Result<(String, PathBuf), &'static str> {

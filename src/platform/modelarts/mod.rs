@@ -30,6 +30,7 @@ mod search;
 mod stage;
 mod tag;
 mod task;
+mod terminal;
 mod training_job;
 mod watch;
 

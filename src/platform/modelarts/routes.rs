@@ -6,7 +6,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use crate::platform::modelarts::{
-    Training, algorithm, autosearch, engine, event, flavor, log_lines, pool, search, stage, tag, task, training_job,
+    Training, algorithm, autosearch, engine, event, flavor, log_lines, pool, search, stage, tag, task, terminal, training_job,
 };
 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
@@ -45,5 +45,6 @@ pub fn routes(training: Arc<Training>) -> Router {
         .route(&format!("{LINKS}{{id}}/{{task}}"), get(task::follow_link))
         .merge(algorithm::routes())
         .merge(autosearch::routes())
+        .merge(terminal::routes())
         .with_state(training)
 }
