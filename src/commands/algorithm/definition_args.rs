@@ -64,6 +64,9 @@ pub(super) struct DefinitionArgs {
     autosearch: Option<PathBuf>,
 }
 
+/// Reads one definition as it is written on the command line.
+type Reader = fn(&str) -> Result<Value, String>;
+
 impl DefinitionArgs {
     /// The file's document, else `default`.
     ///
@@ -91,7 +94,7 @@ impl DefinitionArgs {
             }
         }
         self.engine(config);
-        let lists: [(&str, &[String], fn(&str) -> Result<Value, String>); 3] = [
+        let lists: [(&str, &[String], Reader); 3] = [
             ("parameters", &self.hyperparameter, hyperparameter::read),
             ("inputs", &self.input, input),
             ("outputs", &self.output, output),

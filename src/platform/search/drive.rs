@@ -176,9 +176,9 @@ impl Driver {
             }
         }
         let indicator = self.spec.plan.indicators[0].clone();
-        let (ended, running) = std::mem::take(&mut self.running).into_iter().partition(Trial::has_ended);
+        let (ended, running): (Vec<_>, Vec<_>) = std::mem::take(&mut self.running).into_iter().partition(Trial::has_ended);
         self.running = running;
-        for trial in Vec::<Trial>::from(ended) {
+        for trial in ended {
             let Some(value) = trial.result() else {
                 self.say(&format!("{} gave no {}", trial.report.id, indicator.name))?;
                 continue;
