@@ -14,6 +14,7 @@ use crate::obs;
 use crate::settings::env::Env;
 use crate::settings::{Flags, Identity, Service, Settings};
 use crate::ui::Ui;
+use crate::ui::chart::Ink;
 
 /// The surroundings of one command.
 #[derive(Debug)]
@@ -210,6 +211,46 @@ impl Ctx {
     /// What [`Ctx::set_exit_code`] was told.
     pub fn exit_code(&self) -> Option<u8> {
         self.exit_code.get().copied()
+    }
+
+    /// The environment for a program that a user has us run: ours, without the credentials of this tool under whatever name.
+    pub fn child_environment(&self) -> Vec<(String, String)> {
+        const NAMES: [&str; 3] = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"];
+        let identity = self.settings.get().and_then(|settings| settings.identity.as_ref());
+        let secrets: Vec<&str> = match identity.map(|identity| &identity.value) {
+            Some(Identity::Keys { access_key, secret_key, security_token }) => [access_key, secret_key.expose()]
+                .into_iter()
+                .chain(security_token.as_ref().map(|token| token.expose()))
+                .collect(),
+            Some(Identity::Password { password, .. }) => vec![password.expose()],
+            None => Vec::new(),
+        };
+        // A short secret may stand in a value by chance.
+        let holds = |value: &str, secret: &str| value == secret || (secret.len() >= 8 && value.contains(secret));
+        let is_harmless =
+            |(name, value): &(&str, &str)| !NAMES.contains(name) && !secrets.iter().any(|secret| holds(value, secret));
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        self.env.variables().filter(is_harmless).map(owned).collect()
+    }
+
+    /// What charts are drawn with: the locale says whether the terminal shows more than ASCII (POSIX: the first of the three that
+    /// is set counts).
+    pub fn ink(&self) -> Ink {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.env.get(name)).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        if locale.contains("utf-8") || locale.contains("utf8") { Ink::Braille } else { Ink::Ascii }
+    }
+
+    /// How this run was told which profile and file to use, for commands that a user is advised to run: ` -P dev`, or nothing.
+    pub fn profile_options(&self) -> String {
+        let mut options = String::new();
+        if let Some(file) = &self.flags.config_file {
+            options.push_str(&format!(" -C {}", shell_words::quote(&file.to_string_lossy())));
+        }
+        if let Some(profile) = &self.flags.profile {
+            options.push_str(&format!(" -P {}", shell_words::quote(profile)));
+        }
+        options
     }
 
     /// Cancelled by the first Ctrl-C, after which the command has to come to an end; the second one ends the process at once.

@@ -27,10 +27,13 @@ use catalogue::{Catalogue, Exchange};
 /// Operations that must have been seen, or the comparison says less than it seems to.
 const SPOKEN: &[&str] = &[
     "ChangeAlgorithm",
+    "ChangeTrainingJobDescription",
     "CreateAlgorithm",
     "CreateTemporaryAccessKeyByAgency",
+    "CreateTrainJobTags",
     "CreateTrainingJob",
     "DeleteAlgorithm",
+    "DeleteTrainJobTags",
     "DeleteTrainingJob",
     "KeystoneCreateAgencyToken",
     "KeystoneListAuthDomains",
@@ -51,10 +54,12 @@ const SPOKEN: &[&str] = &[
     "ShowAutoSearchYamlTemplateContent",
     "ShowAutoSearchYamlTemplatesInfo",
     "ShowSearchAlgorithms",
+    "ShowTrainJobTags",
     "ShowTrainingJobDetails",
     "ShowTrainingJobEngines",
     "ShowTrainingJobFlavors",
     "ShowTrainingJobLogsPreview",
+    "ShowTrainingJobMetrics",
     "StopTrainingJob",
 ];
 

@@ -16,6 +16,7 @@ use ma_cli::settings::env::Env;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+const ONE: &str = "modelarts.vm.cpu.1u";
 const TWO: &str = "modelarts.vm.cpu.2u";
 
 /// The real program with a data directory of its own; stopped when dropped.
@@ -147,6 +148,39 @@ async fn nothing_is_lost_or_wrong_after_the_platform_was_killed() {
     assert_eq!(bench.stored("watched").await["result"], "result\n");
     let started = bench.events(&watched).await.iter().filter(|event| event.contains("training started")).count();
     assert_eq!(started, 1);
+}
+
+/// A queue of jobs, each of which writes its number once; the platform is killed twice while they run.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_of_a_queue_runs_once_though_the_platform_is_killed() {
+    const JOBS: usize = 60;
+    let program = Program::new();
+    let mut status = program.start();
+    let mut bench = Bench::new(access(&status)).await;
+    let ran = program.folder.path().join("ran");
+    let count = || std::fs::read_to_string(&ran).unwrap_or_default().lines().count();
+    let mut ids = Vec::new();
+    for number in 0..JOBS {
+        let wanted = command(&format!("job-{number}"), &format!("echo {number} >> {}", ran.display()), ONE);
+        ids.push(bench.submit(&wanted).await);
+    }
+    for part in 1..=2 {
+        let started = Instant::now();
+        while count() < part * JOBS / 4 {
+            assert!(started.elapsed() < bench::DEADLINE, "{} of {JOBS} have run", count());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        program.kill(&status);
+        status = program.start();
+        bench = Bench::new(access(&status)).await;
+    }
+    for id in &ids {
+        bench.wait(id, &["Completed"]).await;
+    }
+    let text = std::fs::read_to_string(&ran).unwrap();
+    let mut numbers: Vec<usize> = text.lines().map(|line| line.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..JOBS).collect::<Vec<_>>());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,9 +4,11 @@
 //! [`modelarts::training_job::TrainingJob`] only read from it.
 
 pub mod error;
+mod fetch;
 pub mod modelarts;
 pub mod page;
 pub mod terminal;
+pub mod webhook;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -16,7 +18,10 @@ use url::Url;
 use crate::auth::{Authenticator, sign};
 use crate::http as transport;
 
+use fetch::fetched;
+
 pub use error::{Error, Refusal};
+pub use fetch::{Download, Fetched};
 pub use transport::TimeClass;
 
 /// Where the project id stands in a path.
@@ -129,17 +134,19 @@ impl Api {
         }
     }
 
-    /// Fetches a link that carries its own permission, such as a signed link to a log; pieces of the body go to `piece`.
+    /// Begins to fetch, from byte `from` on, what a link that carries its own permission leads to, such as a signed link to a log.
     ///
     /// # Errors
-    /// As [`Api::send`]; some pieces may have been handed on by then.
-    pub async fn download(&self, link: &str, piece: impl FnMut(&[u8]) + Send) -> Result<(), Error> {
+    /// As [`Api::send`].
+    pub async fn fetch(&self, link: &str, from: u64) -> Result<Fetched, Error> {
         let url =
             Url::parse(link).map_err(|error| Error::Invalid(format!("the service sent a link that is no URL: {error}")))?;
         let mut request = transport::Request::new(Method::GET, url);
         request.class = TimeClass::Transfer;
-        let answer = self.client.download(request, piece).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(refusal(&answer)) }
+        if let Ok(range) = HeaderValue::from_str(&format!("bytes={from}-")) {
+            request.headers.insert(http::header::RANGE, range);
+        }
+        fetched(self.client.open(request).await?, from).await
     }
 
     /// Sends until there is an answer worth keeping; gives the last request back, for what it was authorized with.

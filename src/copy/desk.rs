@@ -46,8 +46,21 @@ impl<J: Send + 'static, R: Send + 'static> Desk<J, R> {
         Self { shared: Arc::new(Shared { work: Box::new(work), most, quick, queue }) }
     }
 
+    /// One worker while the disk is quick, for jobs that get in each other's way.
+    pub(super) fn with_one_worker(mut self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            shared.quick = 1;
+        }
+        self
+    }
+
     /// Has a job done; `None` when it was lost in a panic of its batch.
     pub(super) async fn submit(&self, job: J) -> Option<R> {
+        self.hand_in(job).result().await
+    }
+
+    /// Queues a job; it is done whether or not somebody waits for the result.
+    pub(super) fn hand_in(&self, job: J) -> Ticket<R> {
         let (sender, receiver) = oneshot::channel();
         let needs_worker = {
             let mut queue = self.shared.queue();
@@ -60,7 +73,20 @@ impl<J: Send + 'static, R: Send + 'static> Desk<J, R> {
             let shared = Arc::clone(&self.shared);
             tokio::task::spawn_blocking(move || shared.serve());
         }
-        receiver.await.ok()
+        Ticket { receiver }
+    }
+}
+
+/// A job that was handed in.
+#[derive(Debug)]
+pub(super) struct Ticket<R> {
+    receiver: oneshot::Receiver<R>,
+}
+
+impl<R> Ticket<R> {
+    /// Waits for the result; `None` when it was lost in a panic of its batch.
+    pub(super) async fn result(self) -> Option<R> {
+        self.receiver.await.ok()
     }
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, statat};
@@ -18,6 +19,7 @@ use crate::copy::error::Error;
 use crate::copy::key::HASH;
 pub use crate::copy::key::PARTIAL_SUFFIX;
 use crate::copy::partial::{Finish, Partial, partial_name, remove_unless_claimed};
+use crate::copy::unnamed::{self, Placed};
 
 /// Handles kept open; more folders than this are opened again when needed.
 const KEPT: usize = 64;
@@ -28,6 +30,8 @@ pub struct Destination {
     root: Arc<OwnedFd>,
     path: PathBuf,
     folders: Mutex<HashMap<String, Arc<OwnedFd>>>,
+    // A small file met another under its name, or cannot do without one before it is complete.
+    replaces: AtomicBool,
 }
 
 impl Destination {
@@ -40,7 +44,7 @@ impl Destination {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let root = rustix::fs::open(path, flags, Mode::empty())
             .map_err(|error| Error::local("open the folder", path, error.into()))?;
-        Ok(Self { root: Arc::new(root), path: path.to_owned(), folders: Mutex::default() })
+        Ok(Self { root: Arc::new(root), path: path.to_owned(), folders: Mutex::default(), replaces: AtomicBool::new(false) })
     }
 
     /// Makes a folder and those above it.
@@ -122,13 +126,21 @@ impl Destination {
         Partial::open(folder, name, version, path)
     }
 
-    /// Writes a small file at once, under a temporary name first as [`Self::begin`] does, in as few system calls as that takes.
+    /// Writes a small file at once, in as few system calls as that takes; nothing of it can be seen before it is complete.
     ///
     /// # Errors
     /// As [`Self::begin`] and [`Partial::finish`].
     pub fn place(&self, relative: &str, version: &str, bytes: &[u8], finish: Finish) -> Result<(), Error> {
         let (parent, name) = split(relative);
         let folder = self.folder(parent)?;
+        // Where one name was taken, others will be: most runs meet an empty folder or one they fill again.
+        if !self.replaces.load(Ordering::Relaxed) {
+            let placed = unnamed::place(&folder, name, &self.path.join(relative), bytes, finish)?;
+            if placed == Placed::Done {
+                return Ok(());
+            }
+            self.replaces.store(true, Ordering::Relaxed);
+        }
         let path = self.path.join(relative);
         check_free(&folder, name, &path)?;
         let partial = match Partial::create(&folder, name, version, path)? {

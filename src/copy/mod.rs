@@ -33,6 +33,7 @@ pub mod select;
 mod single;
 pub mod summary;
 mod tally;
+mod unnamed;
 pub mod update;
 pub mod upload;
 

@@ -94,17 +94,7 @@ impl Partial {
     pub fn finish(mut self, how: Finish) -> Result<(), Error> {
         let failed = |error: Errno| Error::local("create", &self.path, error.into());
         let file = self.file();
-        if let Some(mode) = how.mode {
-            fchmod(&file, Mode::from_raw_mode((mode & 0o777) as _)).map_err(failed)?;
-        }
-        if let Some(modified) = how.modified {
-            let nanoseconds = i64::from(modified.nanosecond());
-            let time = Timespec { tv_sec: modified.unix_timestamp(), tv_nsec: nanoseconds };
-            futimens(&file, &Timestamps { last_access: time, last_modification: time }).map_err(failed)?;
-        }
-        if how.durable {
-            fdatasync(&file).map_err(failed)?;
-        }
+        settle(&file, how).map_err(failed)?;
         if how.keep_existing {
             rename_into_nothing(&self.folder, &self.partial_name, &self.name).map_err(|error| match error {
                 Errno::EXIST => Error::Exists(self.path.display().to_string()),
@@ -127,6 +117,19 @@ impl Drop for Partial {
             let _ = unlinkat(&self.folder, &self.partial_name, AtFlags::empty());
         }
     }
+}
+
+/// Gives an open file the permissions and the time it shall have, and puts it on the disk where that is asked for.
+pub(super) fn settle(file: &File, how: Finish) -> Result<(), Errno> {
+    if let Some(mode) = how.mode {
+        fchmod(file, Mode::from_raw_mode((mode & 0o777) as _))?;
+    }
+    if let Some(modified) = how.modified {
+        let nanoseconds = i64::from(modified.nanosecond());
+        let time = Timespec { tv_sec: modified.unix_timestamp(), tv_nsec: nanoseconds };
+        futimens(file, &Timestamps { last_access: time, last_modification: time })?;
+    }
+    if how.durable { fdatasync(file) } else { Ok(()) }
 }
 
 /// Renames unless something has the name, however late it came.

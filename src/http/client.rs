@@ -55,12 +55,15 @@ pub struct Request {
     pub class: TimeClass,
     /// Sending it twice has the effect of sending it once, although its method does not say so (a search, a login).
     pub repeatable: bool,
+    /// Its path is a secret and is left out of traces.
+    pub is_secret: bool,
 }
 
 impl Request {
     /// A request without headers or body.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), class: TimeClass::Control, repeatable: false }
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method, url, headers, body, class: TimeClass::Control, repeatable: false, is_secret: false }
     }
 
     /// Makes `document` the body.
@@ -97,6 +100,45 @@ impl Answer {
     /// The service's id of the request.
     pub fn request_id(&self) -> Option<&str> {
         self.header("x-request-id")
+    }
+}
+
+/// An answer whose body is read piece by piece.
+#[derive(Debug)]
+pub struct Incoming {
+    response: reqwest::Response,
+    host: String,
+}
+
+impl Incoming {
+    /// Status.
+    pub fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// A header's value, when it is there and is text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// The connection broke or fell silent before the end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        self.response.chunk().await.map_err(|error| classify(&error, &self.host, READ_TIMEOUT))
+    }
+
+    /// All of it, for an answer that tells of a failure.
+    ///
+    /// # Errors
+    /// As [`Incoming::piece`].
+    pub async fn whole(self) -> Result<Answer, Error> {
+        let (status, headers) = (self.response.status(), self.response.headers().clone());
+        let body = self.response.bytes().await.map_err(|error| classify(&error, &self.host, READ_TIMEOUT))?;
+        let answer = Answer { status, headers, body };
+        trace_answer(&answer);
+        Ok(answer)
     }
 }
 
@@ -146,25 +188,15 @@ impl Client {
         Ok(answer)
     }
 
-    /// One attempt whose body is handed on piece by piece when the status is 2xx; other answers come back whole.
+    /// One attempt whose body is still to come: for what may be long.
     ///
     /// # Errors
-    /// As [`Client::send`]; some pieces may have been handed on by then.
-    pub async fn download(&self, request: Request, mut piece: impl FnMut(&[u8]) + Send) -> Result<Answer, Error> {
+    /// As [`Client::send`].
+    pub async fn open(&self, request: Request) -> Result<Incoming, Error> {
         let host = host(&request.url);
-        let mut response = self.start(request).await?;
-        let (status, headers) = (response.status(), response.headers().clone());
-        let failed = |error: reqwest::Error| classify(&error, &host, READ_TIMEOUT);
-        let mut answer = Answer { status, headers, body: Bytes::new() };
-        if status.is_success() {
-            while let Some(bytes) = response.chunk().await.map_err(failed)? {
-                piece(&bytes);
-            }
-        } else {
-            answer.body = response.bytes().await.map_err(failed)?;
-        }
-        trace_answer(&answer);
-        Ok(answer)
+        let response = self.start(request).await?;
+        tracing::debug!("<- {}, body follows", response.status());
+        Ok(Incoming { response, host })
     }
 
     pub(super) async fn start(&self, request: Request) -> Result<reqwest::Response, Error> {
@@ -272,7 +304,8 @@ fn trace_request(request: &Request) {
     if !tracing::enabled!(tracing::Level::DEBUG) {
         return;
     }
-    let (method, url) = (&request.method, redact::url(&request.url));
+    let url = if request.is_secret { host(&request.url) } else { redact::url(&request.url) };
+    let method = &request.method;
     tracing::debug!(headers = redact::headers(&request.headers), body = redact::body(&request.body), "-> {method} {url}");
 }
 

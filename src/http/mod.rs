@@ -15,7 +15,7 @@ pub mod upgrade;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use client::{Answer, Client, Request, TimeClass};
+pub use client::{Answer, Client, Incoming, Request, TimeClass};
 pub use error::Error;
 
 /// How connections are made; one value for the whole run.

@@ -303,14 +303,15 @@ fn tags(headers: &HeaderMap) -> Tags {
 /// Whether encryption at the store makes the ETag something else than an MD5. With OBS any does; with AWS only keys of KMS or of
 /// the customer do, `AES256` does not. OBS may answer in the names of AWS, so anything that says OBS decides.
 fn is_encrypted(headers: &HeaderMap) -> bool {
+    const SCHEMES: [&str; 2] = ["x-amz-server-side-encryption", "x-obs-server-side-encryption"];
+    const CUSTOMERS: [&str; 2] =
+        ["x-amz-server-side-encryption-customer-algorithm", "x-obs-server-side-encryption-customer-algorithm"];
+    if CUSTOMERS.iter().any(|name| headers.contains_key(*name)) {
+        return true;
+    }
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let is_obs = headers.keys().any(|name| name.as_str().starts_with("x-obs-")) || text("server") == Some("OBS");
-    let family = |prefix: &str| {
-        let scheme = text(&format!("{prefix}server-side-encryption"));
-        let customer = headers.contains_key(format!("{prefix}server-side-encryption-customer-algorithm"));
-        customer || scheme.is_some_and(|scheme| is_obs || scheme.contains("kms"))
-    };
-    family("x-amz-") || family("x-obs-")
+    let is_obs = || headers.keys().any(|name| name.as_str().starts_with("x-obs-")) || text("server") == Some("OBS");
+    SCHEMES.iter().filter_map(|name| text(name)).any(|scheme| scheme.contains("kms") || is_obs())
 }
 
 fn decode_crc(value: &str) -> Option<u64> {

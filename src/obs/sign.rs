@@ -2,7 +2,6 @@
 //!
 //! `aws-sigv4` is the oracle of its tests; it costs four times as much, because it derives the key for every request.
 
-use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -67,19 +66,23 @@ impl Signer {
 
     /// Signs a request as sent at `now`. A security token is signed along; the caller sends it as `x-amz-security-token`.
     pub fn sign(&self, request: &Unsigned<'_>, credential: &Arc<Credential>, now: OffsetDateTime) -> Signature {
-        let now = now.to_offset(time::UtcOffset::UTC);
-        let day = format!("{:04}{:02}{:02}", now.year(), u8::from(now.month()), now.day());
-        let date = format!("{day}T{:02}{:02}{:02}Z", now.hour(), now.minute(), now.second());
+        let date = timestamp(now);
+        let day = &date[..8];
         let (canonical, signed) = canonical_request(request, credential, &date);
-        let scope = format!("{day}/{}/s3/aws4_request", self.region);
-        let mut text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n");
-        text.push_str(&hex::encode(Sha256::digest(canonical.as_bytes())));
-        let mut mac = self.key(&day, credential).hmac.clone();
+        let scope = [day, "/", &self.region, "/s3/aws4_request"].concat();
+        let mut text = String::with_capacity(192);
+        for part in ["AWS4-HMAC-SHA256\n", &date, "\n", &scope, "\n"] {
+            text.push_str(part);
+        }
+        push_hex(&mut text, &Sha256::digest(canonical.as_bytes()));
+        let mut mac = self.key(day, credential).hmac.clone();
         mac.update(text.as_bytes());
-        let signature = hex::encode(mac.finalize().into_bytes());
+        let mut authorization = String::with_capacity(320);
         let access_key = &credential.access_key;
-        let authorization =
-            format!("AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}");
+        for part in ["AWS4-HMAC-SHA256 Credential=", access_key, "/", &scope, ", SignedHeaders=", &signed, ", Signature="] {
+            authorization.push_str(part);
+        }
+        push_hex(&mut authorization, &mac.finalize().into_bytes());
         Signature { date, authorization }
     }
 
@@ -103,6 +106,32 @@ impl Signer {
     }
 }
 
+/// `20260115T083000Z`.
+fn timestamp(now: OffsetDateTime) -> String {
+    let now = now.to_offset(time::UtcOffset::UTC);
+    let (hour, minute, second) = now.to_hms();
+    let mut text = String::with_capacity(16);
+    let push = |text: &mut String, number: u32| {
+        text.extend([number / 10 % 10, number % 10].into_iter().filter_map(|digit| char::from_digit(digit, 10)));
+    };
+    let year = now.year().unsigned_abs();
+    for number in [year / 100, year % 100, u32::from(u8::from(now.month())), now.day().into()] {
+        push(&mut text, number);
+    }
+    text.push('T');
+    for number in [hour, minute, second] {
+        push(&mut text, number.into());
+    }
+    text.push('Z');
+    text
+}
+
+/// Appends a SHA-256 in hex.
+fn push_hex(text: &mut String, digest: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    text.extend(digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(DIGITS[usize::from(digit)])));
+}
+
 fn hmac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
@@ -118,10 +147,13 @@ fn canonical_request(request: &Unsigned<'_>, credential: &Credential, date: &str
     }
     headers.sort_unstable_by_key(|(name, _)| *name);
     let mut text = String::with_capacity(512);
-    let _ = write!(text, "{}\n{}\n{}\n", request.method, request.path, request.query);
+    for part in [request.method, "\n", request.path, "\n", request.query, "\n"] {
+        text.push_str(part);
+    }
     let mut signed = String::with_capacity(96);
     for (name, value) in &headers {
-        let _ = write!(text, "{name}:");
+        text.push_str(name);
+        text.push(':');
         push_value(&mut text, value);
         text.push('\n');
         if !signed.is_empty() {
@@ -129,7 +161,9 @@ fn canonical_request(request: &Unsigned<'_>, credential: &Credential, date: &str
         }
         signed.push_str(name);
     }
-    let _ = write!(text, "\n{signed}\n{}", request.payload);
+    for part in ["\n", &signed, "\n", request.payload] {
+        text.push_str(part);
+    }
     (text, signed)
 }
 

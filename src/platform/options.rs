@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::modelarts::Timing;
+use super::modelarts::{Clock, Timing};
 
 /// Choices of `platform start`, and of tests that run a platform in their own process.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Options {
     pub executable: PathBuf,
     /// How often the training service looks at its jobs and keeps what they write.
     pub timing: Timing,
+    /// What time it is for the training service.
+    pub clock: Clock,
 }
 
 impl Options {
@@ -36,12 +38,13 @@ impl Options {
             interpreters: BTreeMap::new(),
             executable,
             timing: Timing::default(),
+            clock: Clock::default(),
         }
     }
 
-    /// The number of slots, decided.
-    pub(crate) fn slots(&self) -> u32 {
+    /// The number of slots, decided; `configured` is what the data directory says.
+    pub(crate) fn slots(&self, configured: Option<u32>) -> u32 {
         let cores = || std::thread::available_parallelism().map_or(2, |cores| u32::try_from(cores.get()).unwrap_or(2));
-        self.slots.unwrap_or_else(|| cores().max(2)).max(1)
+        self.slots.or(configured).unwrap_or_else(|| cores().max(2)).max(1)
     }
 }

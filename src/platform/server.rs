@@ -17,7 +17,7 @@ use super::identity::routes::Endpoints;
 use super::identity::{Account, Identity};
 use super::installation::Installation;
 use super::instance::Lock;
-use super::modelarts::{self, Training, TrainingOptions};
+use super::modelarts::{self, Capacity, Training, TrainingOptions};
 use super::obs::{KeyRing, ObjectStore};
 use super::options::Options;
 use super::state::State;
@@ -66,7 +66,8 @@ impl Platform {
         let state = Arc::new(open_state(&data_dir)?);
         let identity = Arc::new(Identity::new(Arc::clone(&account), Arc::clone(&state)));
         let shutdown = CancellationToken::new();
-        let slots = options.slots();
+        let capacity = Capacity::read(&data_dir)?;
+        let slots = options.slots(capacity.cores);
         let endpoints = Endpoints { control: endpoint.clone(), obs: obs_endpoint.clone() };
         let keys: Arc<dyn KeyRing> = Arc::<Identity>::clone(&identity);
         let objects = Arc::new(ObjectStore::open(&data_dir, Arc::clone(&state), keys, &account.region)?);
@@ -74,6 +75,7 @@ impl Platform {
             state,
             data_dir: data_dir.clone(),
             slots,
+            capacity,
             region: account.region.clone(),
             user_name: account.user_name.clone(),
             endpoint: endpoint.clone(),
@@ -87,6 +89,7 @@ impl Platform {
             executable: options.executable,
             interpreters: options.interpreters,
             timing: options.timing,
+            clock: options.clock,
         })?;
         let router = router::router(identity, endpoints, modelarts::routes(Arc::clone(&training)));
         let servers =

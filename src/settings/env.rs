@@ -62,6 +62,11 @@ impl Env {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// All variables, by name.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether a cell of a Jupyter notebook shows what goes to standard error: kernels leave these variables to what they start.
     pub fn is_notebook(&self) -> bool {
         let has_kernel = self.get("JPY_PARENT_PID").is_some() || self.get("JPY_SESSION_NAME").is_some();

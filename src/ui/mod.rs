@@ -2,6 +2,7 @@
 //!
 //! In the table format the original's `[OK]` lines are data too; with any other format standard output is exactly one document.
 
+pub mod chart;
 mod document;
 pub mod present;
 pub mod progress;
@@ -111,6 +112,16 @@ impl Ui {
         self.terminals.stderr && !self.options.no_progress
     }
 
+    /// Whether standard output is a terminal.
+    pub fn is_on_terminal(&self) -> bool {
+        self.terminals.stdout
+    }
+
+    /// The word for standard output, in a colour of its own for each of a few indexes where that shows colours.
+    pub fn label(&self, word: &str, index: usize) -> String {
+        self.paint(&text::printable(word), LABELS[index % LABELS.len()], self.terminals.stdout)
+    }
+
     /// From now on everything on standard error is JSON Lines, for the program that reads them.
     fn set_json_lines(&self) {
         self.json_lines.store(true, Ordering::Relaxed);
@@ -127,12 +138,40 @@ impl Ui {
     /// The expression of `--query` is wrong, or standard output cannot be written.
     pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
         let text = match self.format() {
-            Format::Table => table::grid(&result.table(), self.table_width()),
+            Format::Table => table::grid(&result.table(), self.width()),
             Format::Csv => table::csv(&result.table()),
             format => document::render(result.document(), format, self.options.query.as_deref())?,
         };
         // Rows and bare texts may hold what a stranger wrote.
         self.remote_text(&text)
+    }
+
+    /// Shows a result that is no table: in the chosen format, or in this one where rows were chosen.
+    ///
+    /// # Errors
+    /// As [`Ui::emit`].
+    pub fn emit_as(&self, result: &dyn Present, instead: Format) -> Result<(), Error> {
+        let format = match self.format() {
+            Format::Table | Format::Csv => instead,
+            chosen => chosen,
+        };
+        self.remote_text(&document::render(result.document(), format, self.options.query.as_deref())?)
+    }
+
+    /// Whether results are drawn for somebody who looks: rows on a terminal.
+    pub fn draws(&self) -> bool {
+        self.terminals.stdout && self.format() == Format::Table
+    }
+
+    /// Shows rows in the place of what the terminal shows.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
+        let text = text::printable_lines(&table::grid(&result.table(), self.width()));
+        // Home, then clears to the end only after drawing: nothing flickers.
+        let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+        self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
     }
 
     /// Reports success: `[OK] message`, on standard output in the table format, else on standard error.
@@ -241,7 +280,7 @@ impl Ui {
     }
 
     /// Terminal width, or 120 columns where there is no terminal.
-    fn table_width(&self) -> u16 {
+    pub fn width(&self) -> u16 {
         const WITHOUT_TERMINAL: u16 = 120;
         if !self.terminals.stdout {
             return WITHOUT_TERMINAL;
@@ -253,6 +292,8 @@ impl Ui {
 const GREEN: &str = "32";
 const YELLOW: &str = "33";
 const RED: &str = "31";
+/// Cyan, magenta, yellow, green, blue, and these in bright.
+const LABELS: [&str; 10] = ["36", "35", "33", "32", "34", "96", "95", "93", "92", "94"];
 
 #[expect(clippy::disallowed_methods, reason = "the one writer of standard output")]
 fn stdout() -> io::Stdout {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::support::{LocalPlatform, Output};
 
 /// A platform with a bucket that holds a script; `code/main.py` prints its arguments and ends with the status `--code=N` asks for.
-fn prepared() -> LocalPlatform {
+pub(crate) fn prepared() -> LocalPlatform {
     let platform = LocalPlatform::start();
     let code = platform.home.path().join("code");
     fs::create_dir(&code).unwrap();
@@ -28,13 +28,13 @@ fn submit(platform: &LocalPlatform, options: &[&str]) -> Output {
 }
 
 /// Submits without waiting; the id of the job.
-fn submit_quietly(platform: &LocalPlatform, options: &[&str]) -> String {
+pub(crate) fn submit_quietly(platform: &LocalPlatform, options: &[&str]) -> String {
     let output = submit(platform, &[options, &["-q", "--query", "metadata.id"]].concat());
     assert_eq!(output.code, 0, "{output:?}");
     output.stdout.trim().to_owned()
 }
 
-fn phase(platform: &LocalPlatform, id: &str) -> String {
+pub(crate) fn phase(platform: &LocalPlatform, id: &str) -> String {
     platform.run(&["ma-job", "get-job", "-i", id, "--query", "status.phase"]).stdout.trim().to_owned()
 }
 

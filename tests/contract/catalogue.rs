@@ -179,6 +179,8 @@ impl Catalogue {
             }
         }
         match json_schema_of(&reply["content"]) {
+            // HTTP leaves no room for a body there, whatever a catalogue says.
+            Some(_) if status == 204 && exchange.reply_body.is_empty() => {}
             Some(schema) => {
                 let key = format!("{} {name}", found.pointer);
                 let found = self.validate_bytes(&key, found.document, schema, &exchange.reply_body);

@@ -10,6 +10,7 @@ pub(crate) async fn speak(bench: &Bench) {
     ask(bench).await;
     let finished = train(bench).await;
     read(bench, &finished).await;
+    change(bench, &finished).await;
     stop_and_delete(bench, &finished).await;
     keep_algorithms(bench).await;
     be_refused(bench).await;
@@ -71,6 +72,9 @@ async fn read(bench: &Bench, id: &str) {
     assert!(log.contains("test accuracy"), "{log}");
     for arguments in [
         &["ma-job", "get-log", "-i", id, "-t", "worker-0"][..],
+        &["ma-job", "get-log", "-i", id, "--all-tasks", "--tail", "2"],
+        &["ma-job", "metrics", id],
+        &["ma-job", "wait", id, "--timeout", "1m"],
         &["ma-job", "get-event", "-i", id],
         &["ma-job", "get-job", "-i", id],
         &["ma-job", "get-job", "-i", id, "-v"],
@@ -81,6 +85,41 @@ async fn read(bench: &Bench, id: &str) {
     }
 }
 
+/// What can be done to a job and with its description.
+async fn change(bench: &Bench, id: &str) {
+    let job_file = format!("{EXAMPLE}/job.yaml");
+    for arguments in [
+        &["ma-job", "validate", &job_file][..],
+        &["ma-job", "tag", id, "team=vision", "empty="],
+        &["ma-job", "tag", "-i", id],
+        &["ma-job", "tag", id, "--remove", "empty"],
+        &["ma-job", "update", id, "--description", "told anew"],
+        &["ma-job", "export", id],
+        &[
+            "ma-job",
+            "get-job",
+            "--state",
+            "Completed",
+            "--since",
+            "1h",
+            "--user",
+            "nobody",
+            "--pool",
+            "none",
+            "--tag",
+            "team=vision",
+        ],
+        &["ma-job", "get-job", "--all", "--sort", "duration", "--ascending"],
+    ] {
+        bench.run(0, Auth::Keys, arguments).await;
+    }
+    let options =
+        ["--auto-restart", "1", "--unconditional-restart", "--auto-stop", "2h", "--priority", "2", "--tag", "again=yes", "-q"];
+    bench.run(0, Auth::Keys, &[&["ma-job", "rerun", id][..], &options].concat()).await;
+    // It has ended, and waits no longer.
+    bench.run(1, Auth::Keys, &["ma-job", "set-priority", id, "--priority", "2"]).await;
+}
+
 async fn stop_and_delete(bench: &Bench, finished: &str) {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("train.py");
@@ -88,7 +127,8 @@ async fn stop_and_delete(bench: &Bench, finished: &str) {
     bench.run(0, Auth::Keys, &["obs-copy", script.to_str().unwrap(), "obs://digits/sleeper/"]).await;
     let id = submit(bench, &["--code-dir", "obs://digits/sleeper/"]).await;
     bench.run(0, Auth::Keys, &["ma-job", "stop", "-i", &id, "-y"]).await;
-    bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", &id, "-f"]).await;
+    bench.run(11, Auth::Keys, &["ma-job", "get-log", "-i", &id, "-f"]).await;
+    bench.run(11, Auth::Keys, &["ma-job", "wait", &id]).await;
     bench.run(0, Auth::Keys, &["ma-job", "delete", "-i", finished, "-y"]).await;
 }
 
@@ -121,7 +161,9 @@ async fn keep_algorithms(bench: &Bench) {
 
 async fn be_refused(bench: &Bench) {
     let unknown = "00000000-0000-0000-0000-000000000000";
-    for verb in [&["get-job"][..], &["get-log"], &["get-event"], &["stop", "-y"], &["delete", "-y"]] {
+    for verb in
+        [&["get-job"][..], &["get-log"], &["get-event"], &["stop", "-y"], &["delete", "-y"], &["export"], &["rerun"], &["tag"]]
+    {
         bench.run(5, Auth::Keys, &[&["ma-job"], verb, &["-i", unknown]].concat()).await;
     }
     bench.run(4, Auth::WrongKeys, &["ma-job", "get-job"]).await;

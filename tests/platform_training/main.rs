@@ -5,8 +5,11 @@
 mod bench;
 #[path = "../contract/catalogue.rs"]
 mod catalogue;
+mod families;
 #[path = "../python/mod.rs"]
 mod python;
+mod restart;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -44,11 +47,21 @@ async fn start(folder: &Folder, slots: u32) -> Handle {
 }
 
 async fn start_with(folder: &Folder, slots: u32, interpreters: BTreeMap<String, PathBuf>) -> Handle {
+    start_changed(folder, slots, interpreters, |_| ()).await
+}
+
+async fn start_changed(
+    folder: &Folder,
+    slots: u32,
+    interpreters: BTreeMap<String, PathBuf>,
+    change: impl FnOnce(&mut Options),
+) -> Handle {
     let mut options = Options::on_free_ports(folder.path().join("platform"), env!("CARGO_BIN_EXE_ma-cli"));
     options.slots = Some(slots);
     options.interpreters = interpreters;
     let short = Duration::from_millis(200);
     options.timing = Timing { logs: short, outputs: short, grace: Duration::from_secs(1), samples: short, ..Timing::default() };
+    change(&mut options);
     Platform::start(options).await.unwrap()
 }
 
@@ -163,7 +176,7 @@ for name in ("init_method", "rank", "world_size", "fail"):
 known = parser.parse_args()
 host, port = known.init_method[len("tcp://"):].split(":")
 hosts = os.environ["VC_WORKER_HOSTS"].split(",")
-assert known.world_size == "2" and len(hosts) == 2 and hosts[int(known.rank)] == os.environ["MA_CURRENT_IP"]
+assert known.world_size == "2" and len(hosts) == 2 and socket.gethostbyname(hosts[int(known.rank)]) == os.environ["MA_CURRENT_IP"]
 if known.rank == "0":
     server = socket.create_server((host, int(port)))
     peer, address = server.accept()
@@ -216,7 +229,11 @@ async fn tensorflow_nodes_have_a_worker_and_a_parameter_server_each() {
     let log = bench.log(&id, "ps-1").await;
     let line = log.lines().find(|line| line.starts_with("--task_index")).unwrap();
     let words: Vec<&str> = line.split(' ').collect();
-    assert_eq!((words[1], words[3].matches("127.0.0.").count(), words[7]), ("1", 2, "ps"), "{line}");
+    assert_eq!((words[1], words[3].split(',').count(), words[7]), ("1", 2, "ps"), "{line}");
+    for host in words[3].split(',') {
+        let port: u16 = host.rsplit_once(':').unwrap().1.parse().unwrap();
+        assert!((5000..10_000).contains(&port), "{line}");
+    }
     assert_ne!(words[3], words[5]);
     let events = bench.events(&id).await;
     let engine = events.iter().find(|event| event.starts_with("Engine ")).unwrap();
@@ -342,6 +359,9 @@ async fn requests_that_are_wrong_are_refused_with_the_catalogues_codes() {
         (change("/spec/resource/flavor_id", json!("none")), "ModelArts.2781"),
         (change("/spec/resource/node_count", json!(0)), "ModelArts.2793"),
         (change("/spec/resource/node_count", json!(3)), "ModelArts.2793"),
+        (change("/spec/resource/flavor_id", json!("modelarts.kat1.xlarge")), "ModelArts.2781"),
+        (change("/spec/volumes", json!([{"nfs": {"nfs_server_path": "a:/b", "local_path": "/c"}}])), "ModelArts.2788"),
+        (change("/spec/notification", json!({"topic_urn": "urn:smn:r:p:t", "events": ["JobFailed"]})), "ModelArts.2788"),
         (change("/spec/auto_stop", json!({"time_unit": "HOURS", "duration": 721})), "ModelArts.2788"),
         (json!({"kind": "job", "metadata": {"name": "x"}, "algorithm": {}}), "ModelArts.2806"),
         (json!({"kind": "job"}), "ModelArts.2787"),
@@ -593,7 +613,7 @@ async fn a_job_that_needs_more_slots_than_there_are_now_does_not_block_the_other
     let bench = Bench::new(access(&platform)).await;
     let end = bench.wait(&large, &["Abnormal"]).await;
     let message = end["status"]["task_statuses"][0]["message"].as_str().unwrap();
-    assert!(message.contains("needs 3 slots") && message.contains("with 2"), "{message}");
+    assert!(message.contains("needs 3 slots") && message.contains("has 2"), "{message}");
     bench.stop(&busy).await;
     let small = bench.submit(&command("small", "true", ONE)).await;
     bench.wait(&small, &["Completed"]).await;

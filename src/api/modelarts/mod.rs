@@ -3,8 +3,14 @@
 pub mod algorithm;
 pub mod autosearch;
 pub mod pool;
+pub mod training_check;
+mod training_document;
 pub mod training_job;
+pub mod training_log;
+pub mod training_metrics;
 pub mod training_request;
+pub mod training_search;
+pub mod training_tags;
 
 use serde_json::Value;
 

@@ -10,10 +10,8 @@ use crate::api::modelarts::{items, text};
 use crate::api::page::{Page, by_page};
 use crate::api::{Api, Error, Request};
 
-pub use crate::api::modelarts::training_request::{CreateRequest, Folder, Volume};
+pub use crate::api::modelarts::training_request::{CreateRequest, DATASET, Folder, Notification, Restart, Volume};
 
-/// Most jobs in one page of a search.
-pub const LARGEST_PAGE: u32 = 50;
 /// Most events in one page.
 const EVENTS_A_PAGE: usize = 100;
 
@@ -43,7 +41,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    fn read(word: &str) -> Self {
+    /// The phase of that name.
+    pub fn read(word: &str) -> Self {
         match word {
             "Creating" => Self::Creating,
             "Pending" => Self::Pending,
@@ -128,41 +127,36 @@ impl TrainingJob {
         text(&self.0, pointer)
     }
 
-    /// What went wrong, as far as the job says: the message of the task that ended the last run, else that of the first task
-    /// that did not end well. The service ends the other tasks of a job, which then did not end well either.
+    /// What went wrong, as far as the job says: the task of [`Self::failed_task`] and its message.
     pub fn failure(&self) -> Option<String> {
+        let FailedTask { task, exit_code, message } = self.failed_task()?;
+        let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+        Some(format!("task [{task}] exited with {exit_code}{message}"))
+    }
+
+    /// The task that is to blame: the one that ended the last run, else the first that did not end well. The service ends the
+    /// other tasks of a job, which then did not end well either.
+    pub fn failed_task(&self) -> Option<FailedTask> {
         let statuses = self.0.pointer("/status/task_statuses").and_then(Value::as_array)?;
         let records = self.0.pointer("/status/running_records").and_then(Value::as_array);
         let culprit = records.and_then(|records| records.last()?["end_related_task"].as_str());
         let has_failed = |status: &&Value| status["exit_code"].as_i64().is_some_and(|code| code != 0);
         let blamed = culprit.and_then(|task| statuses.iter().filter(has_failed).find(|status| status["task"] == task));
         let failed = blamed.or_else(|| statuses.iter().find(has_failed))?;
-        let message = text(failed, "/message");
-        let message = if message.is_empty() { String::new() } else { format!(": {message}") };
-        Some(format!("task [{}] exited with {}{message}", text(failed, "/task"), failed["exit_code"]))
+        let exit_code = failed["exit_code"].as_i64().unwrap_or_default();
+        Some(FailedTask { task: text(failed, "/task"), exit_code, message: text(failed, "/message") })
     }
 }
 
-/// Which jobs to list.
+/// A task that did not end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SearchRequest {
-    /// Page, from 0.
-    pub page: u64,
-    /// Jobs a page, 1-50.
-    pub limit: u32,
-    /// Only jobs whose name contains this.
-    pub name: Option<String>,
-}
-
-/// A page of jobs, newest first.
-#[derive(Clone, Debug)]
-pub struct JobPage {
-    /// The document as it came.
-    pub document: Value,
-    /// The jobs.
-    pub jobs: Vec<TrainingJob>,
-    /// How many jobs match in all.
-    pub count: Option<u64>,
+pub struct FailedTask {
+    /// Its name, such as `worker-0`.
+    pub task: String,
+    /// Exit code of its program.
+    pub exit_code: i64,
+    /// What the service says about it.
+    pub message: String,
 }
 
 /// Creates a job.
@@ -172,22 +166,6 @@ pub struct JobPage {
 pub async fn create(api: &Api, request: &CreateRequest) -> Result<TrainingJob, Error> {
     let request = Request::new(Method::POST, "/v2/{project_id}/training-jobs", &[]).body(request.document()?);
     Ok(TrainingJob(api.send(request).await?.document))
-}
-
-/// Lists jobs.
-///
-/// # Errors
-/// As [`Api::send`].
-pub async fn search(api: &Api, request: &SearchRequest) -> Result<JobPage, Error> {
-    let mut body = json!({"offset": request.page, "limit": request.limit, "sort_by": "create_time", "order": "desc"});
-    if let Some(name) = &request.name {
-        body["filters"] = json!([{"key": "name", "operator": "like", "value": [name]}]);
-    }
-    let request = Request::new(Method::POST, "/v2/{project_id}/training-job-searches", &[]).body(body).repeatable();
-    let document = api.send(request).await?.document;
-    let jobs = items(&document, "items").into_iter().map(TrainingJob).collect();
-    let count = document["count"].as_u64().or_else(|| document["total"].as_u64());
-    Ok(JobPage { document, jobs, count })
 }
 
 /// One job with all details.
@@ -225,6 +203,15 @@ pub async fn describe(api: &Api, id: &str, description: &str) -> Result<(), Erro
     api.send(request).await.map(drop)
 }
 
+/// Changes the priority of a job that waits, 1-3.
+///
+/// # Errors
+/// As [`Api::send`].
+pub async fn prioritise(api: &Api, id: &str, priority: u32) -> Result<(), Error> {
+    let body = json!({"spec": {"schedule_policy": {"priority": priority}}});
+    api.send(Request::new(Method::PUT, JOB, &[id]).body(body)).await.map(drop)
+}
+
 /// All events of a job, oldest first, as the service sent them.
 pub fn events(api: &Api, id: &str) -> impl Stream<Item = Result<Value, Error>> {
     by_page(EVENTS_A_PAGE, move |offset| async move {
@@ -244,54 +231,6 @@ pub fn events(api: &Api, id: &str) -> impl Stream<Item = Result<Value, Error>> {
 pub async fn tasks(api: &Api, id: &str) -> Result<Vec<Value>, Error> {
     let document = api.send(Request::new(Method::GET, &format!("{JOB}/tasks"), &[id])).await?.document;
     Ok(items(&document, "tasks"))
-}
-
-/// The newest part of a task's log.
-#[derive(Clone, Debug)]
-pub struct LogPreview {
-    /// The document as it came.
-    pub document: Value,
-    /// The text.
-    pub content: String,
-    /// Length of the whole log in bytes, of which `content` is the end.
-    pub full_size: u64,
-}
-
-impl LogPreview {
-    /// Where `content` begins in the whole log, in bytes.
-    pub fn start(&self) -> u64 {
-        self.full_size.saturating_sub(self.content.len() as u64)
-    }
-}
-
-/// The newest part of a task's log.
-///
-/// # Errors
-/// As [`Api::send`].
-pub async fn log_preview(api: &Api, id: &str, task: &str) -> Result<LogPreview, Error> {
-    let request = Request::new(Method::GET, &format!("{JOB}/tasks/{{task_id}}/logs/preview"), &[id, task]);
-    let document = api.send(request).await?.document;
-    let content = text(&document, "/content");
-    let full_size = document["full_size"].as_u64().unwrap_or(content.len() as u64).max(content.len() as u64);
-    Ok(LogPreview { document, content, full_size })
-}
-
-/// A link to a task's whole log that is valid for a few minutes, to be fetched with [`Api::download`].
-///
-/// # Errors
-/// As [`Api::send`].
-pub async fn log_link(api: &Api, id: &str, task: &str) -> Result<String, Error> {
-    let request = Request::new(Method::GET, &format!("{JOB}/tasks/{{task_id}}/logs/url"), &[id, task]);
-    let document = api.send(request).await?.document;
-    let link = text(&document, "/obs_url");
-    if link.is_empty() {
-        return Err(Error::Unreadable {
-            host: api.endpoint().to_owned(),
-            message: "it holds no link".to_owned(),
-            request_id: None,
-        });
-    }
-    Ok(link)
 }
 
 /// All engines, as the service sent them.
@@ -319,7 +258,7 @@ pub async fn flavors(api: &Api, kind: Option<&str>) -> Result<Vec<Value>, Error>
 mod tests {
     use serde_json::json;
 
-    use super::{LogPreview, Phase, TrainingJob};
+    use super::{Phase, TrainingJob};
 
     #[test]
     fn a_job_s_document_is_read() {
@@ -353,11 +292,5 @@ mod tests {
             assert_eq!(Phase::read(word).to_string(), word);
         }
         assert!(!Phase::Other("New".to_owned()).is_final() && Phase::Abnormal.is_final());
-    }
-
-    #[test]
-    fn a_preview_is_the_end_of_the_log() {
-        let preview = LogPreview { document: json!({}), content: "äb".to_owned(), full_size: 10 };
-        assert_eq!(preview.start(), 7);
     }
 }

@@ -1,12 +1,13 @@
 //! The list-valued keys of a job file and the repeated options of `submit`, in every shape that users write them.
 
-use crate::api::modelarts::training_job::{Folder, Volume};
+use crate::api::modelarts::training_job::Volume;
 use crate::commands::ma_job::document::{Content, Node};
 
 /// A line, when it is known more exactly than that of the key, and what is expected there.
 pub(super) type Mistake = (Option<u64>, String);
 
-fn expected<T>(node: &Node, what: &str) -> Result<T, Mistake> {
+/// The mistake of a node that is something else.
+pub(super) fn expected<T>(node: &Node, what: &str) -> Result<T, Mistake> {
     Err((Some(node.line), format!("expected {what}, found {}", node.content.describe())))
 }
 
@@ -27,14 +28,6 @@ pub(super) fn truth(text: &str) -> Result<bool, Mistake> {
     }
 }
 
-/// `name=obs://bucket/path`.
-pub(super) fn folder(text: &str) -> Result<Folder, Mistake> {
-    match text.split_once('=') {
-        Some((name, url)) if !name.trim().is_empty() => Ok(Folder { name: name.trim().to_owned(), url: url.trim().to_owned() }),
-        _ => Err((None, format!("expected name=obs://bucket/path, found [{text}]"))),
-    }
-}
-
 /// `NAME=value`.
 pub(super) fn variable(text: &str) -> Result<(String, String), Mistake> {
     match text.split_once('=') {
@@ -43,7 +36,7 @@ pub(super) fn variable(text: &str) -> Result<(String, String), Mistake> {
     }
 }
 
-/// `local_path=/xx;read_only=false;nfs_server_path=host:/`.
+/// `local_path=/xx;read_only=false;nfs_server_path=host:/`; instead of a server, `pfs_path` or `obs_path`.
 pub(super) fn volume(text: &str) -> Result<Volume, Mistake> {
     let mut volume = Volume::default();
     for part in text.split(';').filter(|part| !part.trim().is_empty()) {
@@ -53,27 +46,6 @@ pub(super) fn volume(text: &str) -> Result<Volume, Mistake> {
         set_volume(&mut volume, key.trim(), value.trim())?;
     }
     whole_volume(volume)
-}
-
-/// Inputs or outputs: `name=path` texts, `{name, obs_path}` mappings, or one mapping of names to paths.
-pub(super) fn folders(node: &Node) -> Result<Vec<Folder>, Mistake> {
-    match &node.content {
-        Content::Scalar(text) => Ok(vec![at(folder(text), node)?]),
-        Content::Mapping(members) if members.iter().any(|(key, ..)| is_name(key)) => Ok(vec![named_folder(node, members)?]),
-        Content::Mapping(members) => members.iter().map(|(name, _, path)| pair(name, path)).collect(),
-        Content::List(items) => items
-            .iter()
-            .map(|item| match &item.content {
-                Content::Scalar(text) => at(folder(text), item),
-                Content::Mapping(members) => match members.as_slice() {
-                    [(name, _, path)] if !is_name(name) => pair(name, path),
-                    _ => named_folder(item, members),
-                },
-                _ => expected(item, "name=obs://bucket/path or {name, obs_path}"),
-            })
-            .collect(),
-        Content::Null => Ok(Vec::new()),
-    }
 }
 
 /// Environment variables: `NAME=value` texts, `{name, value}` or single-key mappings, or one mapping.
@@ -160,7 +132,7 @@ fn mounted(volume: &mut Volume, members: &[(String, u64, Node)]) -> Result<(), M
     for (key, line, value) in members {
         match &value.content {
             Content::Null => {}
-            Content::Mapping(deeper) if matches!(key.as_str(), "efs" | "nfs") => mounted(volume, deeper)?,
+            Content::Mapping(deeper) if matches!(key.as_str(), "efs" | "nfs" | "pfs" | "obs") => mounted(volume, deeper)?,
             _ => set_volume(volume, key, &scalar(value, "a text")?).map_err(|(_, message)| (Some(*line), message))?,
         }
     }
@@ -171,15 +143,23 @@ fn set_volume(volume: &mut Volume, key: &str, value: &str) -> Result<(), Mistake
     match key.replace('-', "_").as_str() {
         "local_path" => value.clone_into(&mut volume.local_path),
         "nfs_server_path" => value.clone_into(&mut volume.nfs_server_path),
+        "pfs_path" => value.clone_into(&mut volume.pfs_path),
+        "obs_path" => value.clone_into(&mut volume.obs_path),
         "read_only" => volume.read_only = truth(value)?,
-        other => return Err((None, format!("expected local_path, read_only and nfs_server_path, found [{other}]"))),
+        other => {
+            return Err((
+                None,
+                format!("expected local_path, read_only and nfs_server_path (or pfs_path, obs_path), found [{other}]"),
+            ));
+        }
     }
     Ok(())
 }
 
 fn whole_volume(volume: Volume) -> Result<Volume, Mistake> {
-    if volume.local_path.is_empty() || volume.nfs_server_path.is_empty() {
-        return Err((None, "a volume needs local_path and nfs_server_path".to_owned()));
+    let sources = [&volume.nfs_server_path, &volume.pfs_path, &volume.obs_path];
+    if volume.local_path.is_empty() || sources.iter().filter(|source| !source.is_empty()).count() != 1 {
+        return Err((None, "a volume needs local_path and one of nfs_server_path, pfs_path and obs_path".to_owned()));
     }
     Ok(volume)
 }
@@ -246,31 +226,8 @@ fn words(text: &str) -> Result<Vec<String>, Mistake> {
 }
 
 /// Puts the node's line where none is known.
-fn at<T>(result: Result<T, Mistake>, node: &Node) -> Result<T, Mistake> {
+pub(super) fn at<T>(result: Result<T, Mistake>, node: &Node) -> Result<T, Mistake> {
     result.map_err(|(line, message)| (line.or(Some(node.line)), message))
-}
-
-fn is_name(key: &str) -> bool {
-    matches!(key, "name" | "obs_path" | "obs-path" | "obs_url" | "obs-url")
-}
-
-fn pair(name: &str, path: &Node) -> Result<Folder, Mistake> {
-    Ok(Folder { name: name.to_owned(), url: scalar(path, "obs://bucket/path")? })
-}
-
-fn named_folder(node: &Node, members: &[(String, u64, Node)]) -> Result<Folder, Mistake> {
-    let (mut name, mut url) = (None, None);
-    for (key, line, value) in members {
-        match key.as_str() {
-            "name" => name = Some(scalar(value, "a name")?),
-            key if is_name(key) => url = Some(scalar(value, "obs://bucket/path")?),
-            other => return Err((Some(*line), format!("expected name and obs_path, found [{other}]"))),
-        }
-    }
-    match (name, url) {
-        (Some(name), Some(url)) => Ok(Folder { name, url }),
-        _ => Err((Some(node.line), "expected name and obs_path".to_owned())),
-    }
 }
 
 /// `{name: N, value: V}`, as the service writes parameters.
@@ -283,27 +240,12 @@ fn named_value(members: &[(String, u64, Node)]) -> Option<(&Node, &Node)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{folders, parameter_text, parameters, variables, volume, volumes};
+    use super::{parameter_text, parameters, variables, volume, volumes};
     use crate::commands::ma_job::document::{Content, Node, parse};
 
     fn node(yaml: &str) -> Node {
         let Content::Mapping(members) = parse(&format!("k: {yaml}")).unwrap().content else { panic!() };
         members.into_iter().next().unwrap().2
-    }
-
-    #[test]
-    fn folders_come_in_every_shape() {
-        for yaml in [
-            "[a=obs://b/1/, c=obs://b/2/]",
-            "[{name: a, obs_path: obs://b/1/}, {obs-url: obs://b/2/, name: c}]",
-            "{a: obs://b/1/, c: obs://b/2/}",
-            "[{a: obs://b/1/}, {c: obs://b/2/}]",
-        ] {
-            let all: Vec<_> = folders(&node(yaml)).unwrap().into_iter().map(|folder| (folder.name, folder.url)).collect();
-            assert_eq!(all, [("a".into(), "obs://b/1/".into()), ("c".into(), "obs://b/2/".into())], "{yaml}");
-        }
-        assert_eq!(folders(&node("a=obs://b/1/")).unwrap().len(), 1);
-        assert!(folders(&node("[a]")).is_err() && folders(&node("[{name: a}]")).is_err() && folders(&node("[[a]]")).is_err());
     }
 
     #[test]

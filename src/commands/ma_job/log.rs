@@ -1,152 +1,211 @@
-//! The log of a task, printed whole or as it grows; survives rotation, restarts of the task and passing outages.
+//! The logs of a job's tasks, printed whole or as they grow.
 
-use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+use futures_util::{StreamExt as _, stream};
 
 use crate::api::Api;
-use crate::api::modelarts::training_job::{self, LogPreview, TrainingJob};
-use crate::commands::ma_job::watch::{Rhythm, interrupted};
+use crate::api::modelarts::training_job::TrainingJob;
+use crate::commands::ma_job::log_lines::{Choice, Lines, Look};
+use crate::commands::ma_job::log_reader::{LogReader, Piece};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::ui::{Present, Table};
+use crate::ui::Format;
 
-/// A log that is printed as it grows.
-pub(super) struct Log<'a> {
-    pub(super) ctx: &'a Ctx,
-    pub(super) api: &'a Api,
-    pub(super) id: &'a str,
-    pub(super) task: &'a str,
-    /// Bytes printed so far.
-    pub(super) printed: u64,
-    /// Whether it goes to standard output; with a document format only the end of the job is waited for.
-    pub(super) is_text: bool,
+/// Logs that are read at the same time.
+const AT_ONCE: usize = 4;
+
+/// How often a log that is printed once is asked for again after its connection broke.
+const ATTEMPTS: u32 = 5;
+
+/// The task that leads the others.
+pub(super) const FIRST_TASK: &str = "worker-0";
+
+/// Whose logs are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Tasks {
+    /// This task's.
+    One(String),
+    /// All tasks', as they come to be.
+    All,
 }
 
-impl Log<'_> {
-    pub(super) fn context(&self, error: crate::api::Error) -> Error {
-        Error::from(error).context(&format!("training job [{}], task [{}]", self.id, self.task))
+/// The logs of a job on standard output.
+#[derive(Debug)]
+pub(super) struct Logs<'a> {
+    ctx: &'a Ctx,
+    api: &'a Api,
+    id: &'a str,
+    tasks: Tasks,
+    choice: Choice,
+    open: Vec<TaskLog<'a>>,
+}
+
+impl<'a> Logs<'a> {
+    /// Nothing is read yet.
+    pub(super) fn new(ctx: &'a Ctx, api: &'a Api, id: &'a str, tasks: Tasks, choice: Choice) -> Self {
+        Self { ctx, api, id, tasks, choice, open: Vec::new() }
     }
 
-    /// Prints until the job has ended. The job is looked at before its log, so that nothing written before its end is missed.
-    pub(super) async fn follow(&mut self) -> Result<(), Error> {
-        let cancel = self.ctx.cancel();
-        let mut rhythm = Rhythm::new();
-        let first = training_job::show(self.api, self.id).await.map_err(|error| self.context(error))?;
-        let mut job = Some(first);
+    /// Prints what was written since the last time; `false` when there was nothing. A job that has not started has no logs yet.
+    ///
+    /// # Errors
+    /// There is no such task; the service refuses or is out of reach; standard output cannot be written.
+    pub(super) async fn print_new(&mut self, job: &TrainingJob) -> Result<bool, Error> {
+        self.open_new(job);
+        let ctx = self.ctx;
+        let reading = stream::iter(self.open.iter_mut()).map(|log| log.print_new(ctx)).buffer_unordered(AT_ONCE);
+        let outcomes: Vec<Result<bool, Error>> = reading.collect().await;
+        let has_started = job.start_time().is_some();
+        let mut is_new = false;
+        for outcome in outcomes {
+            match outcome {
+                Ok(new) => is_new |= new,
+                Err(error) if error.kind == Kind::NotFound && !has_started => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(is_new)
+    }
+
+    /// Prints all there is; a connection that breaks is made anew.
+    ///
+    /// # Errors
+    /// As [`Self::print_new`].
+    pub(super) async fn print_once(&mut self, job: &TrainingJob) -> Result<(), Error> {
+        let mut attempt = 1;
         loop {
-            let has_ended = job.as_ref().is_some_and(|job| job.phase().is_final());
-            if self.is_text && self.print_if_there(job.as_ref(), has_ended).await? {
-                rhythm.quicken();
+            match self.print_new(job).await {
+                Err(error) if error.kind == Kind::Network && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(_) => return self.end(),
             }
-            if has_ended {
-                return Ok(());
-            }
-            if !rhythm.pause(&cancel).await {
-                return Err(interrupted(self.id));
-            }
-            job = rhythm.look(self.api, self.id).await?;
         }
     }
 
-    /// Prints what is new; a job that has not started has no log yet, and an outage passes.
-    async fn print_if_there(&mut self, job: Option<&TrainingJob>, has_ended: bool) -> Result<bool, Error> {
-        let has_started = job.is_some_and(|job| job.start_time().is_some());
-        match self.print_new().await {
-            Err(error) if error.kind == Kind::NotFound && !has_started => Ok(false),
-            Err(error) if matches!(error.kind, Kind::Network | Kind::Service | Kind::Throttled) && !has_ended => {
-                tracing::debug!("waiting on: {error}");
-                Ok(false)
-            }
-            other => other,
-        }
+    /// The job has ended: what is still kept back is printed.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub(super) fn end(&mut self) -> Result<(), Error> {
+        let mut out = Vec::new();
+        self.open.iter_mut().for_each(|log| log.lines.end(&mut out));
+        self.ctx.ui.write(&out)
     }
 
-    /// Prints what was written since the last time; `false` when there was nothing.
-    pub(super) async fn print_new(&mut self) -> Result<bool, Error> {
-        let preview = training_job::log_preview(self.api, self.id, self.task).await.map_err(|error| self.context(error))?;
-        if preview.full_size < self.printed {
-            // The task was started anew, with a new log.
-            self.printed = 0;
+    /// Whether the last line that was printed has no end.
+    pub(super) fn is_line_open(&self) -> bool {
+        self.open.iter().any(|log| log.lines.is_line_open)
+    }
+
+    /// Begins to read the logs of tasks that were not there before.
+    fn open_new(&mut self, job: &TrainingJob) {
+        let wanted = match &self.tasks {
+            Tasks::One(task) => vec![task.clone()],
+            Tasks::All => job.tasks(),
+        };
+        let is_alone = wanted.len() < 2;
+        let ui = &self.ctx.ui;
+        for (index, task) in wanted.iter().enumerate() {
+            if self.open.iter().any(|log| log.reader.task() == task) {
+                continue;
+            }
+            let look = match ui.format() {
+                Format::Jsonl => Look::Json(task.clone()),
+                _ if is_alone => Look::Plain,
+                _ => Look::Prefix(format!("{} ", ui.label(&format!("[{task}]"), index))),
+            };
+            let lines = Lines::new(look, self.choice.clone(), ui.is_on_terminal());
+            let tail = self.choice.plain_tail();
+            self.open.push(TaskLog { reader: LogReader::new(self.api, self.id, task), lines, tail, is_begun: false });
         }
-        if preview.full_size == self.printed {
-            return Ok(false);
+    }
+}
+
+/// The log of one task.
+#[derive(Debug)]
+struct TaskLog<'a> {
+    reader: LogReader<'a>,
+    lines: Lines,
+    /// So many of the last lines are wanted, whatever they say.
+    tail: Option<usize>,
+    /// What was there at first is printed.
+    is_begun: bool,
+}
+
+impl TaskLog<'_> {
+    async fn print_new(&mut self, ctx: &Ctx) -> Result<bool, Error> {
+        if let Some(lines) = self.tail.take() {
+            self.reader.skip_to_newest(lines).await.inspect_err(|_| self.tail = Some(lines))?;
         }
-        if preview.start() > self.printed {
-            // The preview holds the newest part only; what lies between comes from the whole log.
-            match self.print_whole().await {
-                Ok(()) => return Ok(true),
-                Err(error) if matches!(error.kind, Kind::BrokenPipe | Kind::Local) => return Err(error),
-                Err(error) => {
-                    let missing = preview.start() - self.printed;
-                    self.ctx
-                        .ui
-                        .warn(&format!("{missing} bytes of the log are left out, the whole log cannot be fetched: {error}"));
-                    self.printed = preview.start();
+        let lines = &mut self.lines;
+        let mut take = |piece: Piece<'_>| {
+            let mut out = Vec::new();
+            match piece {
+                Piece::Bytes(bytes) => lines.push(bytes, &mut out),
+                Piece::Replaced => lines.end(&mut out),
+                Piece::Missing(0, _) => {}
+                Piece::Missing(missing, error) => {
+                    let reason = format!("the whole log cannot be fetched: {error}");
+                    ctx.ui.warn(&format!("{missing} bytes of the log are left out, {reason}"));
                 }
             }
-        }
-        self.ctx.ui.remote_text(unprinted(&preview, self.printed))?;
-        self.printed = preview.full_size;
-        Ok(true)
-    }
-
-    /// Prints the whole log but for what is printed already, line by line as it comes.
-    async fn print_whole(&mut self) -> Result<(), Error> {
-        let link = training_job::log_link(self.api, self.id, self.task).await.map_err(|error| self.context(error))?;
-        let ui = &self.ctx.ui;
-        let mut skip = self.printed;
-        let (mut received, mut pending, mut outcome) = (0_u64, Vec::new(), Ok(()));
-        let piece = |bytes: &[u8]| {
-            received += bytes.len() as u64;
-            let skipped = skip.min(bytes.len() as u64);
-            skip -= skipped;
-            pending.extend_from_slice(&bytes[usize::try_from(skipped).unwrap_or(bytes.len())..]);
-            let Some(end) = pending.iter().rposition(|&byte| byte == b'\n') else { return };
-            let lines: Vec<u8> = pending.drain(..=end).collect();
-            if outcome.is_ok() {
-                outcome = ui.remote_text(&String::from_utf8_lossy(&lines));
-            }
+            if out.is_empty() { Ok(()) } else { ctx.ui.write(&out) }
         };
-        let downloaded = self.api.download(&link, piece).await;
-        outcome?;
-        ui.remote_text(&String::from_utf8_lossy(&pending))?;
-        self.printed = self.printed.max(received);
-        downloaded.map_err(|error| self.context(error))
+        let is_new = self.reader.read_new(&mut take).await?;
+        if !self.is_begun {
+            self.is_begun = true;
+            let mut out = Vec::new();
+            self.lines.release(&mut out);
+            ctx.ui.write(&out)?;
+        }
+        Ok(is_new)
     }
 }
 
-/// The part of the preview that lies after the first `printed` bytes of the log.
-fn unprinted(preview: &LogPreview, printed: u64) -> &str {
-    let skip = usize::try_from(printed.saturating_sub(preview.start())).unwrap_or(usize::MAX);
-    // A character that was cut in two counts as printed.
-    (skip..=preview.content.len()).find_map(|start| preview.content.get(start..)).unwrap_or_default()
+/// Writes the whole logs of the tasks into files of a folder, named as the service names them; gives their paths. A file appears
+/// under its name when it is complete.
+///
+/// # Errors
+/// As [`Logs::print_new`]; a file cannot be written.
+pub(super) async fn save(api: &Api, id: &str, tasks: &[String], folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    use std::io::Write as _;
+    let failed = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| Error::new(Kind::Local, format!("cannot write [{path}]")).caused_by(error)
+    };
+    std::fs::create_dir_all(folder).map_err(failed(folder))?;
+    let mut saved = Vec::new();
+    for task in tasks {
+        let path = folder.join(format!("modelarts-job-{}-{}.log", file_name(id), file_name(task)));
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed(&path))?;
+        let mut reader = LogReader::new(api, id, task);
+        let mut attempt = 1;
+        loop {
+            let mut take = |piece: Piece<'_>| match piece {
+                Piece::Bytes(bytes) => file.write_all(bytes).map_err(failed(&path)),
+                Piece::Replaced => {
+                    file.as_file().set_len(0).and_then(|()| std::io::Seek::rewind(&mut file)).map_err(failed(&path))
+                }
+                Piece::Missing(missing, error) => {
+                    Err(Error::new(error.kind, format!("{missing} bytes of the log of [{task}] cannot be fetched: {error}")))
+                }
+            };
+            match reader.read_new(&mut take).await {
+                Err(error) if error.kind == Kind::Network && attempt < ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(_) => break,
+            }
+        }
+        file.persist(&path).map_err(|error| failed(&path)(error.error))?;
+        saved.push(path);
+    }
+    Ok(saved)
 }
 
-impl Present for LogPreview {
-    fn table(&self) -> Table {
-        let mut table = Table::new(["line"]);
-        table.rows = self.content.lines().map(|line| vec![line.to_owned()]).collect();
-        table
-    }
-
-    fn document(&self) -> Value {
-        self.document.clone()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::{LogPreview, unprinted};
-
-    #[test]
-    fn only_what_is_new_is_printed() {
-        // The log is ten bytes long, of which the preview holds the last six.
-        let preview = LogPreview { document: json!({}), content: "abäef".to_owned(), full_size: 10 };
-        assert_eq!(unprinted(&preview, 4), "abäef");
-        assert_eq!(unprinted(&preview, 6), "äef");
-        assert_eq!(unprinted(&preview, 7), "ef");
-        assert_eq!(unprinted(&preview, 10), "");
-        assert_eq!(unprinted(&preview, 99), "");
-    }
+/// A name from the service as a part of a file's name.
+fn file_name(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_alphanumeric() || "-_.".contains(character) { character } else { '_' })
+        .collect()
 }

@@ -1,28 +1,67 @@
 //! `ma-cli ma-job`: training jobs.
 
+mod again;
 mod autosearch_args;
 mod columns;
 pub mod delete;
 mod document;
+pub mod evaluate;
+mod evaluation;
+mod evaluation_view;
+mod expand;
+pub mod export;
+mod failure;
+mod failure_rules;
+mod findings;
+mod folders;
+mod from_job;
 pub mod get_engine;
 pub mod get_event;
 pub mod get_flavor;
 pub mod get_job;
 pub mod get_log;
 pub mod get_pool;
+mod hooks;
+mod ignore;
+pub mod init;
+mod inquiry;
+mod job_file;
+mod job_filter;
 mod job_id;
 mod job_table;
+mod job_watch;
+mod launch;
 mod lists;
 mod log;
+mod log_lines;
+mod log_reader;
+mod log_table;
+pub mod metrics;
+mod metrics_view;
+mod moment;
 mod request;
+pub mod rerun;
+mod rhythm;
+mod selection;
+pub mod set_priority;
 pub mod shell;
 mod spec;
 pub mod stop;
 pub mod submit;
 mod submit_options;
+pub mod tag;
 pub mod trial_stop;
 pub mod trials;
+pub mod update;
+mod upload;
+mod uploaded;
+pub mod validate;
+mod values;
+pub mod wait;
+mod walk;
 mod watch;
+mod watch_options;
+mod written;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -32,10 +71,24 @@ use crate::error::Error;
 pub enum MaJobCommand {
     /// Submit a training job and wait for its end
     Submit(Box<submit::SubmitArgs>),
+    /// Write a job file to begin with
+    Init(init::InitArgs),
+    /// Check job files without submitting anything
+    Validate(validate::ValidateArgs),
+    /// Submit a training job once more, with changes
+    Rerun(Box<rerun::RerunArgs>),
+    /// Print the job file that would create a training job once more
+    Export(export::ExportArgs),
     /// List training jobs, or show one
     GetJob(get_job::GetJobArgs),
     /// Print the log of a task
     GetLog(get_log::GetLogArgs),
+    /// Wait for a training job
+    Wait(wait::WaitArgs),
+    /// Show how much of its node a task uses
+    Metrics(metrics::MetricsArgs),
+    /// Show the evaluation of the model that a job has trained
+    Evaluate(evaluate::EvaluateArgs),
     /// List the events of a training job
     GetEvent(get_event::GetEventArgs),
     /// List the engines jobs can run on
@@ -46,13 +99,19 @@ pub enum MaJobCommand {
     GetPool(get_pool::GetPoolArgs),
     /// Open a shell in a running task, or run a command there
     Shell(shell::ShellArgs),
+    /// Change the description of a training job
+    Update(update::UpdateArgs),
+    /// Show, set and remove tags of a training job
+    Tag(tag::TagArgs),
+    /// Change the priority of a training job that waits
+    SetPriority(set_priority::SetPriorityArgs),
     /// List the trials of a search for hyperparameters, and the best one
     Trials(trials::TrialsArgs),
     /// End a trial of a search for hyperparameters early
     TrialStop(trial_stop::TrialStopArgs),
-    /// Stop a training job
+    /// Stop training jobs
     Stop(stop::StopArgs),
-    /// Delete a training job
+    /// Delete training jobs
     Delete(delete::DeleteArgs),
 }
 
@@ -63,13 +122,23 @@ pub enum MaJobCommand {
 pub async fn run(ctx: &Ctx, command: MaJobCommand) -> Result<(), Error> {
     match command {
         MaJobCommand::Submit(args) => submit::run(ctx, *args).await,
+        MaJobCommand::Init(args) => init::run(ctx, args).await,
+        MaJobCommand::Validate(args) => validate::run(ctx, args).await,
+        MaJobCommand::Rerun(args) => rerun::run(ctx, *args).await,
+        MaJobCommand::Export(args) => export::run(ctx, args).await,
         MaJobCommand::GetJob(args) => get_job::run(ctx, args).await,
         MaJobCommand::GetLog(args) => get_log::run(ctx, args).await,
+        MaJobCommand::Wait(args) => wait::run(ctx, args).await,
+        MaJobCommand::Metrics(args) => metrics::run(ctx, args).await,
+        MaJobCommand::Evaluate(args) => evaluate::run(ctx, args).await,
         MaJobCommand::GetEvent(args) => get_event::run(ctx, args).await,
         MaJobCommand::GetEngine(args) => get_engine::run(ctx, args).await,
         MaJobCommand::GetFlavor(args) => get_flavor::run(ctx, args).await,
         MaJobCommand::GetPool(args) => get_pool::run(ctx, args).await,
         MaJobCommand::Shell(args) => shell::run(ctx, args).await,
+        MaJobCommand::Update(args) => update::run(ctx, args).await,
+        MaJobCommand::Tag(args) => tag::run(ctx, args).await,
+        MaJobCommand::SetPriority(args) => set_priority::run(ctx, args).await,
         MaJobCommand::Trials(args) => trials::run(ctx, args).await,
         MaJobCommand::TrialStop(args) => trial_stop::run(ctx, args).await,
         MaJobCommand::Stop(args) => stop::run(ctx, args).await,

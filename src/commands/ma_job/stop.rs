@@ -1,42 +1,38 @@
 //! `ma-job stop`.
 
-use crate::api::modelarts::training_job;
+use crate::api::modelarts::training_job::{self, Phase};
+use crate::commands::ma_job::selection::{Action, SelectionArgs};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 
-/// Stop a training job
+/// Stop training jobs
 ///
-/// Asks before it does.
+/// By id, or all that the options choose and that have not ended. Lists them and asks before it does.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli ma-job stop -i 494b55e1-f2b8-4932-bbb1-c9768b0000aa
-  ma-cli ma-job stop -i 494b55e1-f2b8-4932-bbb1-c9768b0000aa -y")]
+  ma-cli ma-job stop 494b55e1-f2b8-4932-bbb1-c9768b0000aa c1c3b8a2-7a57-4a5e-9c1b-1f2d3e0000bb -y
+  ma-cli ma-job stop --state Pending --tag sweep=7")]
 pub struct StopArgs {
-    /// Id of the job
-    #[arg(short = 'i', long, value_name = "TEXT", required = true)]
-    job_id: String,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Stop without asking
     #[arg(short, long)]
     yes: bool,
 }
 
-/// Stops the job.
+/// Stops the jobs.
 ///
 /// # Errors
-/// There is no such job, it has ended already, the user says no.
+/// There is no such job, it has ended already, the user says no; [`Kind::Partial`] when some could not be stopped.
 pub async fn run(ctx: &Ctx, args: StopArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
-    let id = &args.job_id;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-    let job = training_job::show(&api, id).await.map_err(context)?;
-    let phase = job.phase();
-    if phase.is_final() {
-        return Err(Error::new(Kind::Conflict, format!("training job [{id}] is {phase} and cannot be stopped")));
-    }
-    if !args.yes {
-        ctx.ui.warn(&format!("Training job [{}] with id [{id}] is {phase}", job.name()));
-        ctx.ui.confirm("Stop it?", "-y/--yes")?;
-    }
-    training_job::terminate(&api, id).await.map_err(context)?;
-    ctx.ui.ok(&format!("Successfully stop training job [{id}]"))
+    let refused = |job: &training_job::TrainingJob| {
+        Error::new(Kind::Conflict, format!("training job [{}] is {} and cannot be stopped", job.id(), job.phase()))
+    };
+    // What is being stopped is not stopped again.
+    let is_possible = |phase: &Phase| !phase.is_final() && *phase != Phase::Terminating;
+    let action = Action { verb: "stop", is_possible, refused: &refused, yes: args.yes };
+    let stop = async |id: String| training_job::terminate(&api, &id).await.map(drop).map_err(Error::from);
+    args.selection.run(ctx, &api, &action, stop).await
 }

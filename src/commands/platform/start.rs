@@ -11,7 +11,7 @@ use super::{StartArgs, failure};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::platform::instance::{self, Record, Status};
-use crate::platform::modelarts::Timing;
+use crate::platform::modelarts::{Clock, Timing};
 use crate::platform::{Options, Platform, files, log};
 
 /// How long a detached platform may take to be ready; it takes some 50 milliseconds, more with jobs to pick up again.
@@ -72,6 +72,7 @@ async fn serve(ctx: &Ctx, args: &StartArgs, data_dir: &Path) -> Result<(), Error
         interpreters: interpreters(ctx, args).collect(),
         executable,
         timing: Timing::default(),
+        clock: Clock::default(),
     };
     let platform = Platform::start(options).await.map_err(failure::explain)?;
     if !args.detached {

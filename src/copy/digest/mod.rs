@@ -178,11 +178,11 @@ impl Value {
         match self {
             Self::Md5(computed) => {
                 if let Some(stored) = tags.md5() {
-                    let computed = hex::encode(computed);
-                    return if stored.eq_ignore_ascii_case(&computed) {
+                    let mut bytes = [0; 16];
+                    return if hex::decode_to_slice(stored, &mut bytes).is_ok() && bytes == computed {
                         Ok(Check::Md5)
                     } else {
-                        differs("MD5", computed, stored.to_owned())
+                        differs("MD5", hex::encode(computed), stored.to_owned())
                     };
                 }
             }

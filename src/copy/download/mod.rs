@@ -11,7 +11,7 @@ use crate::copy::budget::{PIECE, STREAM};
 use crate::copy::destination::Destination;
 use crate::copy::digest::{Check, Digester, Verify};
 use crate::copy::download::ranges::in_parts;
-use crate::copy::download::write::{begin, finish, same_size, write};
+use crate::copy::download::write::{begin, finish, same_size};
 use crate::copy::error::Error;
 use crate::copy::parts::Division;
 use crate::copy::run::{Done, Run};
@@ -77,6 +77,7 @@ async fn in_one_piece(
 ) -> Result<Check, Error> {
     let permit = run.budget.permit(STREAM).await;
     let partial = begin(destination, name, &entry.etag).await?;
+    let pieces = write::desk();
     let target = url.to_string();
     let verify = run.options.verify;
     let (check, modified, preserved) = run
@@ -88,7 +89,7 @@ async fn in_one_piece(
             same_size(url, &got, entry)?;
             let (tags, modified) = (got.tags.clone(), got.modified);
             let digester = Digester::for_download(verify, &tags, true);
-            let (value, meter) = write(run, &partial, got, 0, digester).await?;
+            let (value, meter) = write::write(run, &partial, &pieces, got, 0, digester).await?;
             let check = value.compare(verify, "get", &target, &tags)?;
             meter.keep();
             Ok::<_, Error>((check, modified, tags.preserved))

@@ -124,7 +124,7 @@ async fn range(run: &Run, download: &Download, url: &ObsUrl, entry: &Entry, part
                 Digester::Nothing if download.is_noted() => for_download(),
                 digester => digester,
             };
-            let (value, meter) = write(run, &download.partial, got, part.offset, digester).await?;
+            let (value, meter) = write(run, &download.partial, &download.pieces, got, part.offset, digester).await?;
             meter.keep();
             Ok((value, tags))
         })

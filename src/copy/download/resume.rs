@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::copy::budget::PIECE;
 use crate::copy::destination::Destination;
 use crate::copy::digest::Value;
+use crate::copy::download::write::{self, Pieces};
 use crate::copy::error::Error;
 use crate::copy::event::Event;
 use crate::copy::journal::{Finished, Head, Identity, Journal, Journals, Slot, Version, Way, describe, digester};
@@ -28,6 +29,8 @@ use crate::obs::list::Entry;
 pub(super) struct Download {
     /// The file that is written.
     pub(super) partial: Partial,
+    /// Where its bytes are handed in.
+    pub(super) pieces: Pieces,
     /// How the object is divided.
     pub(super) division: Division,
     done: AtomicU64,
@@ -176,7 +179,7 @@ fn find(run: &Run, identity: &Identity) -> Option<Slot> {
 
 impl Download {
     fn new(partial: Partial, division: Division) -> Self {
-        Self { partial, division, done: AtomicU64::new(0), journal: None, earlier: BTreeMap::new() }
+        Self { partial, pieces: write::desk(), division, done: AtomicU64::new(0), journal: None, earlier: BTreeMap::new() }
     }
 
     /// Whether finished parts are noted, so that they need a digest.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::copy::desk::Desk;
 use crate::copy::destination::Destination;
-use crate::copy::digest::{Check, Digester, Verify};
+use crate::copy::digest::{Check, Digester, Value, Verify};
 use crate::copy::download::write::same_size;
 use crate::copy::error::Error;
 use crate::copy::meter::Meter;
@@ -35,7 +35,12 @@ pub(in crate::copy) struct Write {
 
 /// The desk of a run.
 pub(in crate::copy) fn desk() -> Writes {
-    Desk::new(BATCH, |jobs: Vec<Write>| jobs.iter().map(write).collect())
+    Desk::new(BATCH, |jobs: Vec<Write>| {
+        let begin = |job: &Write| Digester::for_download(job.verify, &job.tags, true);
+        let mut digesters: Vec<Digester> = jobs.iter().map(begin).collect();
+        Digester::update_many(digesters.iter_mut().zip(jobs.iter().map(|job| job.bytes.as_slice())));
+        jobs.iter().zip(digesters).map(|(job, digester)| write(job, digester.finish())).collect()
+    })
 }
 
 /// Fetches an object through memory.
@@ -82,10 +87,8 @@ pub(super) async fn through_memory(
     check
 }
 
-fn write(job: &Write) -> Result<Check, Error> {
-    let mut digester = Digester::for_download(job.verify, &job.tags, true);
-    digester.update(&job.bytes);
-    let check = digester.finish().compare(job.verify, "get", &job.target, &job.tags)?;
+fn write(job: &Write, value: Value) -> Result<Check, Error> {
+    let check = value.compare(job.verify, "get", &job.target, &job.tags)?;
     job.destination.place(&job.name, &job.version, &job.bytes, job.finish)?;
     Ok(check)
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
 
+use crate::platform::modelarts::capacity::{Capacity, Share};
 use crate::platform::modelarts::engine;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::flavor::{Flavor, MOST_NODES};
 use crate::platform::modelarts::pool::POOL;
 use crate::platform::modelarts::record::Phase;
 use crate::platform::modelarts::request::{Algorithm, Channel, Metadata, Parameter, Request, Resource};
+use crate::platform::modelarts::restart::Policy;
 use crate::platform::runner::layout::{JOB_DIR, MOUNT};
-use crate::platform::runner::plan::{Engine, Family, ObsPlace, Task, tasks};
+use crate::platform::runner::plan::{CardKind, Engine, Family, ObsPlace, Task, tasks};
 
 /// Who asks for a job, where and when.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct Origin<'a> {
     pub(crate) now: i64,
     /// Slots of the platform.
     pub(crate) slots: u32,
+    /// What else it has.
+    pub(crate) capacity: Capacity,
 }
 
 /// Builds the document of a new job, in phase `Creating`.
@@ -40,7 +44,7 @@ pub(crate) fn document(body: &Value, origin: &Origin<'_>) -> Result<Value, ApiEr
     let metadata = metadata(&request.metadata, origin)?;
     let engine = wanted_engine(&request.algorithm)?;
     let algorithm = algorithm(&request.algorithm, engine.as_ref())?;
-    let (resource, nodes) = resource(request.spec.resource.unwrap_or_default(), origin.slots)?;
+    let (resource, nodes) = resource(request.spec.resource.unwrap_or_default(), origin)?;
     let mut spec = json!({"resource": resource});
     if let Some(url) = request.spec.log_export_path.and_then(|path| path.obs_url).filter(|url| !url.is_empty()) {
         place("spec.log_export_path.obs_url", &url)?;
@@ -52,8 +56,16 @@ pub(crate) fn document(body: &Value, origin: &Origin<'_>) -> Result<Value, ApiEr
         }
         spec["auto_stop"] = json!({"time_unit": "HOURS", "duration": stop.duration});
     }
-    if let Some(volumes) = request.spec.volumes.filter(|volumes| !volumes.is_empty()) {
-        spec["volumes"] = json!(volumes);
+    if request.spec.volumes.is_some_and(|volumes| !volumes.is_empty()) {
+        return Err(ApiError::parameter("spec.volumes", "this platform has no file systems to mount; use inputs and outputs"));
+    }
+    if request
+        .spec
+        .notification
+        .is_some_and(|notification| notification["topic_urn"].as_str().is_some_and(|urn| !urn.is_empty()))
+    {
+        let reason = "this platform has no notification topics; ma-job wait tells of changes by --exec and --webhook";
+        return Err(ApiError::parameter("spec.notification.topic_urn", reason));
     }
     if let Some(policy) = request.spec.schedule_policy.filter(Value::is_object) {
         if policy.get("priority").is_some_and(|priority| priority.as_u64().is_none_or(|priority| priority > 3)) {
@@ -70,6 +82,7 @@ pub(crate) fn document(body: &Value, origin: &Origin<'_>) -> Result<Value, ApiEr
         "algorithm": algorithm,
         "spec": spec,
     });
+    Policy::of(&job)?;
     Phase::Creating.set(&mut job);
     Ok(job)
 }
@@ -242,9 +255,13 @@ fn channels(kind: &str, channels: &[Channel]) -> Result<Value, ApiError> {
         let default = || format!("{MOUNT}/{kind}/{}_{index}", channel.name);
         let local = channel.local_dir.clone().filter(|folder| !folder.is_empty()).unwrap_or_else(default);
         absolute(&field("local_dir"), &local)?;
-        document.push(json!({
+        let mut shown = json!({
             "name": channel.name, "local_dir": local, "access_method": access, "remote": {"obs": {"obs_url": url}},
-        }));
+        });
+        if let (Some(true), "outputs") = (channel.prefetch_to_local, kind) {
+            shown["prefetch_to_local"] = json!(true);
+        }
+        document.push(shown);
     }
     Ok(Value::Array(document))
 }
@@ -272,7 +289,7 @@ fn environments(variables: Option<&BTreeMap<String, Value>>) -> Result<Value, Ap
     Ok(json!([document]))
 }
 
-fn resource(wanted: Resource, slots: u32) -> Result<(Value, u32), ApiError> {
+fn resource(wanted: Resource, origin: &Origin<'_>) -> Result<(Value, u32), ApiError> {
     if let Some(pool) = wanted.pool_id.as_deref().filter(|pool| !pool.is_empty() && *pool != POOL) {
         return Err(ApiError::no_pool(pool));
     }
@@ -285,6 +302,12 @@ fn resource(wanted: Resource, slots: u32) -> Result<(Value, u32), ApiError> {
         let message = format!("The number of flavor instances ({nodes}) exceeds the maximum ({MOST_NODES}).");
         return Err(ApiError::bad("ModelArts.2793", message));
     }
+    let (slots, capacity) = (origin.slots, origin.capacity);
+    if let Some(kind) = flavor.card_kind.filter(|&kind| capacity.cards(kind) == 0) {
+        let kind = if kind == CardKind::Gpu { "NVIDIA" } else { "Ascend" };
+        let message = format!("Flavor ({id}) not found: this platform has no {kind} cards.");
+        return Err(ApiError::bad("ModelArts.2781", message));
+    }
     if flavor.slots(slots) * nodes > slots {
         let maximum = slots / flavor.slots(slots);
         let message = format!(
@@ -292,6 +315,10 @@ fn resource(wanted: Resource, slots: u32) -> Result<(Value, u32), ApiError> {
              and {id} takes {} of them. Start it with more slots, or choose a smaller flavor.",
             flavor.slots(slots)
         );
+        return Err(ApiError::bad("ModelArts.2793", message));
+    }
+    if let Some(excess) = Share::of(flavor, nodes, slots, capacity).excess(slots, capacity) {
+        let message = format!("The number of flavor instances ({nodes}) exceeds the maximum: the job {excess}.");
         return Err(ApiError::bad("ModelArts.2793", message));
     }
     let mut document = json!({

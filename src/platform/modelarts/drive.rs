@@ -10,15 +10,16 @@ use futures_util::future::try_join_all;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::platform::modelarts::ended::Ended;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase};
-use crate::platform::modelarts::watch::{self, Ended};
-use crate::platform::modelarts::{Training, autosearch, plan};
+use crate::platform::modelarts::restart::{self, Policy};
+use crate::platform::modelarts::{Training, autosearch, plan, stage, watch};
 use crate::platform::runner;
 use crate::platform::runner::boot::{Meeting, Programs};
+use crate::platform::runner::hosts;
 use crate::platform::runner::plan::{Family, JobPlan};
-use crate::platform::runner::prepare::Preparation;
-use crate::platform::runner::usage::now;
+use crate::platform::runner::prepare::{Earlier, Preparation};
 
 /// Shortest and longest pause before a change of the state is tried again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
@@ -32,10 +33,27 @@ pub(super) async fn drive(training: &Arc<Training>, id: &str, stop: &Cancellatio
 
 async fn run(training: &Arc<Training>, id: &str, stop: &CancellationToken) -> Result<(), ApiError> {
     let ending = &training.ending;
-    let Some(running) = ending.run_until_cancelled(get_running(training, id, stop)).await else { return Ok(()) };
-    let Some((job, plan)) = running? else { return Ok(()) };
-    let Some(ended) = watch::watch(training, &plan, &job, stop).await else { return Ok(()) };
-    ending.run_until_cancelled(insist(id, || conclude(training, &plan, &ended))).await.unwrap_or(Ok(()))
+    loop {
+        let Some(running) = ending.run_until_cancelled(get_running(training, id, stop)).await else { return Ok(()) };
+        let Some((job, plan)) = running? else { return Ok(()) };
+        let Some(ended) = watch::watch(training, &plan, &job, stop).await else { return Ok(()) };
+        let Some(concluded) = ending.run_until_cancelled(insist(id, || conclude(training, &plan, &ended))).await else {
+            return Ok(());
+        };
+        // It keeps its slots meanwhile: a job that is started again comes before all that wait.
+        if concluded? == After::End {
+            return Ok(());
+        }
+    }
+}
+
+/// What comes after the end of a job's tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum After {
+    /// The end of the job.
+    End,
+    /// Another start.
+    Restart,
 }
 
 /// Takes the job to the point where its tasks may run; `None` when it has come to its end before.
@@ -54,14 +72,15 @@ async fn get_running(
     };
     let has_started = job["status"]["start_time"].is_i64();
     if phase == Some(Phase::Pending) {
+        let preparing = training.now();
         let prepared = tokio::select! {
-            prepared = prepare(training, &plan) => prepared,
+            prepared = prepare(training, &plan, &job) => prepared,
             () = stop.cancelled() => return never_started(None).await,
         };
         if let Err(error) = prepared {
             return never_started(Some(error)).await;
         }
-        if !insist(id, || begin(training, id)).await? {
+        if !insist(id, || begin(training, id, preparing)).await? {
             return never_started(None).await;
         }
     } else if !has_started {
@@ -90,11 +109,17 @@ async fn insist<T>(id: &str, change: impl Fn() -> Result<T, ApiError>) -> Result
     }
 }
 
-/// Gets all tasks ready. What an earlier attempt has left is removed first.
-async fn prepare(training: &Training, plan: &JobPlan) -> Result<(), runner::Error> {
-    let programs = programs(training, plan).await?;
-    let meeting = Meeting::arrange(plan).map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
-    let (surroundings, timing) = (training.surroundings(), training.options().timing);
+/// Gets all tasks ready. What an earlier attempt has left is removed first, but for what a restart takes over.
+async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(), runner::Error> {
+    let mut programs = programs(training, plan).await?;
+    let way = if plan.nodes > 1 { training.probes.way().await } else { None };
+    if plan.nodes > 1 {
+        hosts::write(training.jobs(), plan)?;
+        programs.wrapper = way.as_ref().map(|way| hosts::wrapper(way, training.jobs(), plan)).unwrap_or_default();
+    }
+    let meeting = Meeting::arrange(plan, way.is_some())
+        .map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
+    let (surroundings, timing) = (training.surroundings(way.is_some()), training.options().timing);
     let preparation = Preparation {
         plan,
         jobs: training.jobs(),
@@ -104,6 +129,11 @@ async fn prepare(training: &Training, plan: &JobPlan) -> Result<(), runner::Erro
         transfer: &training.transfer,
         grace: timing.grace.as_millis() as u64,
         sample_period: timing.samples.as_millis() as u64,
+        earlier: match restart::restarts(job) {
+            0 => Earlier::None,
+            _ if restart::keeps_folders(job) => Earlier::Folders,
+            _ => Earlier::Records,
+        },
     };
     let tell = |message: String| record::add(training.state(), &plan.id, &Event::info(message));
     let tasks = plan.tasks();
@@ -111,13 +141,18 @@ async fn prepare(training: &Training, plan: &JobPlan) -> Result<(), runner::Erro
     autosearch::arrange(training, plan)
 }
 
+/// The Python of jobs whose engine has no other.
+pub(super) fn default_interpreter(training: &Training) -> String {
+    let python = training.options().interpreters.get("default");
+    python.map_or_else(|| "python3".to_owned(), |path| path.to_string_lossy().into_owned())
+}
+
 /// Finds the programs that the engine needs, and says in an event what this machine has in place of the engine's image.
 async fn programs(training: &Training, plan: &JobPlan) -> Result<Programs, runner::Error> {
     let interpreters = &training.options().interpreters;
     let engine = plan.engine.as_ref();
     let named = engine.and_then(|engine| interpreters.get(&engine.id).or_else(|| interpreters.get(&engine.name)));
-    let python = named.or_else(|| interpreters.get("default"));
-    let python = python.map_or_else(|| "python3".to_owned(), |path| path.to_string_lossy().into_owned());
+    let python = named.map_or_else(|| default_interpreter(training), |path| path.to_string_lossy().into_owned());
     let found = training.probes.find(&python, engine.and_then(|engine| engine.module)).await;
     let program = match (found, engine) {
         (Ok(found), Some(engine)) => {
@@ -134,41 +169,61 @@ async fn programs(training: &Training, plan: &JobPlan) -> Result<Programs, runne
             return Err(runner::Error::Unsupported(format!("engine {} cannot be run: {reason}", engine.id)));
         }
     };
-    let mpirun = interpreters.get("mpirun").map_or_else(|| "mpirun".to_owned(), |path| path.to_string_lossy().into_owned());
+    let own = |name: &str| interpreters.get(name).map_or_else(|| name.to_owned(), |path| path.to_string_lossy().into_owned());
+    let launcher = plan.launcher().map(|launcher| own(launcher.name())).unwrap_or_default();
+    if !launcher.is_empty() && !training.probes.runs(&launcher).await {
+        let reason = format!("MA_RUN_METHOD needs the program {launcher}, which this machine lacks");
+        return Err(runner::Error::Unsupported(reason));
+    }
+    let mpirun = own("mpirun");
     if plan.family() == Family::Mpi && plan.nodes > 1 && !training.probes.runs(&mpirun).await {
         return Err(runner::Error::Unsupported("several nodes of this engine need mpirun, which this machine lacks".into()));
     }
     let has_pip = training.probes.find(&program, Some("pip")).await.is_ok_and(|found| found.lacks.is_none());
-    Ok(Programs { python: program, has_pip, mpirun })
+    Ok(Programs { python: program, has_pip, mpirun, launcher, ..Programs::default() })
 }
 
 /// `Pending` to `Running`; `false` when the job was stopped meanwhile.
-fn begin(training: &Training, id: &str) -> Result<bool, ApiError> {
+fn begin(training: &Training, id: &str, preparing: i64) -> Result<bool, ApiError> {
     let mut begun = false;
     record::change::<ApiError>(training.state(), id, |job| {
         if Phase::of(job) != Some(Phase::Pending) {
             return Ok(Vec::new());
         }
         begun = true;
-        let now = now();
+        let now = training.now();
         Phase::Running.set(job);
         let nodes = job["spec"]["resource"]["node_count"].clone();
-        job["status"]["start_time"] = json!(now);
-        job["status"]["node_count_metrics"] = json!([[now, nodes]]);
-        job["status"]["running_records"] = json!([{"start_at": now / 1000, "start_type": "init_or_rescheduled"}]);
+        if !job["status"]["start_time"].is_i64() {
+            job["status"]["start_time"] = json!(now);
+            job["status"]["node_count_metrics"] = json!([[now, nodes]]);
+        }
+        let kind = if restart::keeps_folders(job) { "restarted" } else { "init_or_rescheduled" };
+        let record = json!({"start_at": now / 1000, "start_type": kind});
+        match job["status"]["running_records"].as_array_mut() {
+            Some(records) => records.push(record),
+            None => job["status"]["running_records"] = json!([record]),
+        }
+        job["status"]["task_statuses"] = json!([]);
+        stage::remember(job, preparing, now);
         Ok(vec![Event::info("Training job is running.")])
     })?;
     Ok(begun)
 }
 
-/// The end of a job whose program never ran: `Abnormal` with a reason, or `Terminated` when it was stopped.
+/// The end of a job whose program never ran, or not again: `Abnormal` (`Failed` if it ran before) with a reason, or `Terminated`
+/// when it was stopped.
 pub(super) fn never_started(training: &Training, id: &str, reason: Option<&runner::Error>) -> Result<(), ApiError> {
     record::change::<ApiError>(training.state(), id, |job| {
         if Phase::of(job).is_some_and(Phase::is_final) {
             return Ok(Vec::new());
         }
+        let start = job["status"]["start_time"].as_i64();
+        if let Some(start) = start {
+            job["status"]["duration"] = json!((training.now() - start).max(0));
+        }
         if let (Some(reason), false) = (reason, Phase::of(job) == Some(Phase::Terminating)) {
-            Phase::Abnormal.set(job);
+            if start.is_some() { Phase::Failed } else { Phase::Abnormal }.set(job);
             let task = job["status"]["tasks"][0].clone();
             job["status"]["task_statuses"] = json!([{"task": task, "exit_code": -1, "message": reason.to_string()}]);
             return Ok(vec![Event::error(format!("Training job could not be prepared: {reason}."))]);
@@ -179,32 +234,43 @@ pub(super) fn never_started(training: &Training, id: &str, reason: Option<&runne
     Ok(())
 }
 
-/// The end of a job whose tasks have ended: phase, times and exit codes in one transaction.
-fn conclude(training: &Training, plan: &JobPlan, ended: &Ended) -> Result<(), ApiError> {
+/// The end of a job's tasks: phase, times and exit codes, or another start, in one transaction.
+fn conclude(training: &Training, plan: &JobPlan, ended: &Ended) -> Result<After, ApiError> {
+    let mut after = After::End;
     record::change::<ApiError>(training.state(), &plan.id, |job| {
-        let now = now();
-        let (phase, event) = match (Phase::of(job), ended.failure()) {
-            (Some(Phase::Terminating), _) => (Phase::Terminated, Event::info(ended.stopped_by())),
-            (_, None) => (Phase::Completed, Event::info("Training job completed.")),
-            (_, Some(reason)) => (Phase::Failed, Event::error(format!("Training job failed: {reason}."))),
-        };
-        phase.set(job);
-        let reason = match phase {
-            Phase::Completed => "job completed".to_owned(),
-            Phase::Terminated => "job terminated".to_owned(),
-            _ => ended.failure().unwrap_or_default(),
+        let now = training.now();
+        let (phase, reason, event) = match (Phase::of(job), ended.failure()) {
+            (Some(Phase::Terminating), _) => (Phase::Terminated, "job terminated".to_owned(), Event::info(ended.stopped_by())),
+            (_, None) => (Phase::Completed, "job completed".to_owned(), Event::info("Training job completed.")),
+            (_, Some(reason)) => {
+                let text = format!("Training job failed: {reason}.");
+                (Phase::Failed, reason, Event::error(text))
+            }
         };
         let start = job["status"]["start_time"].as_i64().unwrap_or(now);
         job["status"]["duration"] = json!((now - start).max(0));
         job["status"]["task_statuses"] = ended.statuses();
+        let fault = ended.fault().filter(|_| phase == Phase::Failed);
+        let fault = fault.filter(|&fault| Policy::of(job).is_ok_and(|policy| policy.allows(fault, job)));
         if let Some(last) = job["status"]["running_records"].as_array_mut().and_then(|records| records.last_mut()) {
             last["end_at"] = json!(now / 1000);
             last["end_reason"] = json!(reason);
             if let Some(task) = ended.culprit() {
                 last["end_related_task"] = json!(task);
             }
+            if let Some(fault) = fault {
+                last["end_recover"] = json!(fault.recovery());
+            }
         }
-        Ok(vec![event])
+        let Some(fault) = fault else {
+            phase.set(job);
+            return Ok(vec![event]);
+        };
+        after = After::Restart;
+        Phase::Pending.set(job);
+        restart::count(job, fault);
+        let number = restart::restarts(job);
+        Ok(vec![event, Event::warning(format!("Training job is restarted (restart {number})."))])
     })?;
-    Ok(())
+    Ok(after)
 }

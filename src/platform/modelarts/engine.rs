@@ -1,4 +1,4 @@
-//! The preset engines: the cloud's list for x86_64, and this machine's own Python.
+//! The preset engines: the cloud's list, and this machine's own Python.
 
 use axum::Json;
 use serde_json::{Value, json};
@@ -7,6 +7,9 @@ use crate::platform::runner::plan::{Engine, Family};
 
 /// Id of the engine that is simply the interpreter of this machine.
 const LOCAL: &str = "python-3-local";
+
+/// Name of the engines for Ascend cards. They run on whatever this machine is, as all the others do.
+const ASCEND: &str = "Ascend-Powered-Engine";
 
 /// Engine id, engine name, run user.
 const ENGINES: &[(&str, &str, &str)] = &[
@@ -18,12 +21,18 @@ const ENGINES: &[(&str, &str, &str)] = &[
     ("horovod_0.22.1-pytorch_1.8.0-cuda_10.2-py_3.7-ubuntu_18.04-x86_64", "Horovod", "1102"),
     ("kungfu-0.2.2-tf-1.13.1-python3.6", "KungFu", ""),
     ("mindspore_1.3.0-cuda_10.1-py_3.7-ubuntu_1804-x86_64", "MPI", "1102"),
+    ("mindspore_1.7.0-cann_5.1.0-py_3.7-euler_2.8.3-aarch64", ASCEND, "1000"),
+    ("mindspore_1.8.0-cann_5.1.2-py_3.7-euler_2.8.3-aarch64", ASCEND, "1000"),
+    ("mindspore_1.9.0-cann_6.0.0-py_3.7-euler_2.8.3-aarch64", ASCEND, "1000"),
     ("mxnet-1.2.1-python3.6", "MXNet", ""),
     ("optverse_0.2.0-pygrassland_1.1.0-py_3.7-ubuntu_18.04-x86_64", "OR", "1000"),
     ("pytorch-cp36-1.0.0", "PyTorch", ""),
     ("pytorch-cp36-1.3.0", "PyTorch", ""),
     ("pytorch-cp36-1.4.0", "PyTorch", ""),
+    ("pytorch_1.8.0-cann_5.1.0-py_3.7-euler_2.8.3-aarch64", ASCEND, "1000"),
     ("pytorch_1.8.0-cuda_10.2-py_3.7-ubuntu_18.04-x86_64", "PyTorch", "1000"),
+    ("pytorch_1.8.1-cann_5.1.2-py_3.7-euler_2.8.3-aarch64", ASCEND, "1000"),
+    ("pytorch_1.8.1-cann_6.0.0-py_3.7-euler_2.8.3-aarch64", ASCEND, "1000"),
     ("pytorch_1.8.1-cuda_11.1-py_3.7-ubuntu_18.04-x86_64", "PyTorch", "1000"),
     ("pytorch_1.8.2-cuda_10.2-py_3.7-ubuntu_18.04-x86_64", "PyTorch", "1000"),
     ("pytorch_1.9.1-cuda_11.1-py_3.7-ubuntu_18.04-x86_64", "PyTorch", "1000"),
@@ -59,6 +68,8 @@ pub(crate) fn find(id: Option<&str>, name: Option<&str>, version: Option<&str>) 
         "TensorFlow" => (Family::TensorFlow, Some("tensorflow")),
         "Horovod" => (Family::Mpi, Some("horovod")),
         "MPI" => (Family::Mpi, Some("mindspore")),
+        ASCEND if id.starts_with("pytorch") => (Family::Ascend, Some("torch_npu")),
+        ASCEND => (Family::Ascend, Some("mindspore")),
         "Caffe" => (Family::Plain, Some("caffe")),
         "KungFu" => (Family::Plain, Some("kungfu")),
         "MXNet" => (Family::Plain, Some("mxnet")),

@@ -1,5 +1,7 @@
 //! Failures of the training service: of opening it, and those it answers with.
 
+use std::path::PathBuf;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -19,6 +21,14 @@ pub enum Error {
     /// The client of the object store, or the folder of jobs.
     #[error(transparent)]
     Runner(#[from] runner::Error),
+    /// The file that says what the machine lends to jobs.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Capacity {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system gives no random numbers.
     #[error("the system gives no random numbers: {0}")]
     Random(#[from] getrandom::Error),

@@ -66,6 +66,37 @@ pub(super) async fn list(
     })))
 }
 
+/// The query of the categories.
+#[derive(Debug, Deserialize)]
+pub(super) struct Flavored {
+    flavor_type: Option<String>,
+}
+
+/// `GET /v2/{project_id}/training-event-categories`. This platform has nowhere to send notifications to.
+pub(super) async fn categories(Query(wanted): Query<Flavored>) -> Result<Json<Value>, ApiError> {
+    let has_cards = match wanted.flavor_type.as_deref().unwrap_or_default() {
+        "" | "GPU" | "Ascend" => true,
+        "CPU" => false,
+        _ => return Err(ApiError::parameter("flavor_type", "it is CPU, GPU or Ascend")),
+    };
+    let shown = CATEGORIES.iter().filter(|(id, ..)| has_cards || *id != "JobHanged");
+    let shown: Vec<Value> = shown
+        .map(|(id, name, description)| json!({"id": id, "name": name, "description": description, "notification": false}))
+        .collect();
+    Ok(Json(json!({"event-categories": shown})))
+}
+
+/// Id, name and description of what can be notified of.
+const CATEGORIES: [(&str, &str, &str); 7] = [
+    ("JobStarted", "Job started", "The job runs."),
+    ("JobCompleted", "Job completed", "All tasks have ended without a failure."),
+    ("JobFailed", "Job failed", "A task has failed."),
+    ("JobTerminated", "Job terminated", "The job was stopped."),
+    ("JobRestarted", "Job restarted", "The job was started again after a failure."),
+    ("JobHanged", "Job suspended", "The job shows no sign of life."),
+    ("JobPreempted", "Job preempted", "The job made room for one of a higher priority."),
+];
+
 fn bound(name: &str, text: Option<&str>) -> Result<Option<i64>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| ApiError::parameter(name, "it is a time in milliseconds since 1970"))

@@ -1,11 +1,15 @@
 //! The flavors: sizes of a node, in cores of this machine.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::Query;
+use axum::extract::{Query, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::platform::modelarts::Training;
 use crate::platform::modelarts::error::ApiError;
+use crate::platform::runner::plan::CardKind;
 
 /// A size of a node.
 #[derive(Clone, Copy, Debug)]
@@ -16,18 +20,33 @@ pub(crate) struct Flavor {
     pub(crate) name: &'static str,
     /// Cores, and with them slots.
     pub(crate) cores: u32,
-    /// Memory in GiB; usage is told in percent of it, nothing enforces it.
+    /// Memory in GiB; usage is told in percent of it, and nothing enforces it.
     pub(crate) memory: u32,
+    /// Accelerator cards, and their kind.
+    pub(crate) cards: u32,
+    pub(crate) card_kind: Option<CardKind>,
 }
 
 /// Most nodes a job may ask for.
 pub(crate) const MOST_NODES: u32 = 16;
 
+const fn cpu(id: &'static str, name: &'static str, cores: u32, memory: u32) -> Flavor {
+    Flavor { id, name, cores, memory, cards: 0, card_kind: None }
+}
+
+/// A card brings a core and 8 GiB with it: what the cloud gives with one would be more than most machines have.
+const fn card(id: &'static str, name: &'static str, kind: CardKind, cards: u32) -> Flavor {
+    Flavor { id, name, cores: cards, memory: 8 * cards, cards, card_kind: Some(kind) }
+}
+
 const FLAVORS: &[Flavor] = &[
-    Flavor { id: "modelarts.vm.cpu.1u", name: "Computing CPU(1U) instance", cores: 1, memory: 4 },
-    Flavor { id: "modelarts.vm.cpu.2u", name: "Computing CPU(2U) instance", cores: 2, memory: 8 },
-    Flavor { id: "modelarts.vm.cpu.8u", name: "Computing CPU(8U) instance", cores: 8, memory: 32 },
-    Flavor { id: "modelarts.vm.cpu.8u16g.119", name: "Computing CPU(8U) instance", cores: 8, memory: 16 },
+    cpu("modelarts.vm.cpu.1u", "Computing CPU(1U) instance", 1, 4),
+    cpu("modelarts.vm.cpu.2u", "Computing CPU(2U) instance", 2, 8),
+    cpu("modelarts.vm.cpu.8u", "Computing CPU(8U) instance", 8, 32),
+    cpu("modelarts.vm.cpu.8u16g.119", "Computing CPU(8U) instance", 8, 16),
+    card("modelarts.vm.v100.large", "Computing GPU(V100) instance", CardKind::Gpu, 1),
+    card("modelarts.kat1.xlarge", "Computing NPU(Ascend) instance", CardKind::Npu, 1),
+    card("modelarts.kat1.8xlarge", "Computing NPU(8*Ascend) instance", CardKind::Npu, 8),
 ];
 
 impl Flavor {
@@ -46,17 +65,37 @@ impl Flavor {
         u64::from(self.memory) << 30
     }
 
+    /// The API's word for what it computes with.
+    fn kind(self) -> &'static str {
+        match self.card_kind {
+            None => "CPU",
+            Some(CardKind::Gpu) => "GPU",
+            Some(CardKind::Npu) => "Ascend",
+        }
+    }
+
     /// What a job's `spec.resource.flavor_detail` says of it.
     pub(crate) fn detail(self) -> Value {
-        json!({
-            "flavor_type": "CPU",
+        let mut detail = json!({
+            "flavor_type": self.kind(),
             "billing": {"code": self.id, "unit_num": 1},
             "flavor_info": {
                 "max_num": MOST_NODES,
                 "cpu": {"arch": "x86", "core_num": self.cores},
                 "memory": {"size": self.memory, "unit": "GB"},
             },
-        })
+        });
+        let info = &mut detail["flavor_info"];
+        match self.card_kind {
+            None => {}
+            Some(CardKind::Gpu) => {
+                info["gpu"] = json!({"unit_num": self.cards, "product_name": "NVIDIA-V100", "memory": "32GB"});
+            }
+            Some(CardKind::Npu) => {
+                info["npu"] = json!({"unit_num": self.cards.to_string(), "product_name": "Ascend", "memory": "32GB"});
+            }
+        }
+        detail
     }
 }
 
@@ -66,14 +105,16 @@ pub(crate) struct Wanted {
     flavor_type: Option<String>,
 }
 
-/// `GET /v2/{project_id}/training-job-flavors`.
-pub(crate) async fn list(Query(wanted): Query<Wanted>) -> Result<Json<Value>, ApiError> {
+/// `GET /v2/{project_id}/training-job-flavors`: those that an idle platform could give.
+pub(crate) async fn list(State(training): State<Arc<Training>>, Query(wanted): Query<Wanted>) -> Result<Json<Value>, ApiError> {
     let kind = wanted.flavor_type.as_deref().unwrap_or_default();
-    let flavors: Vec<Value> = match kind {
-        "" | "CPU" => FLAVORS.iter().map(|&flavor| document(flavor)).collect(),
-        "GPU" | "Ascend" => Vec::new(),
-        _ => return Err(ApiError::parameter("flavor_type", "it is CPU, GPU or Ascend")),
-    };
+    if !["", "CPU", "GPU", "Ascend"].contains(&kind) {
+        return Err(ApiError::parameter("flavor_type", "it is CPU, GPU or Ascend"));
+    }
+    let capacity = training.options().capacity;
+    let has_cards = |flavor: &Flavor| flavor.card_kind.is_none_or(|kind| capacity.cards(kind) >= flavor.cards);
+    let asked = FLAVORS.iter().filter(|flavor| kind.is_empty() || flavor.kind() == kind).filter(|flavor| has_cards(flavor));
+    let flavors: Vec<Value> = asked.map(|&flavor| document(flavor)).collect();
     Ok(Json(json!({"total_count": flavors.len(), "flavors": flavors})))
 }
 

@@ -6,20 +6,29 @@
 
 mod algorithm;
 mod autosearch;
+mod capacity;
+mod clock;
 mod create;
 mod drive;
+mod ended;
 mod engine;
 pub mod error;
 mod event;
 mod flavor;
+mod hang;
+mod log_lines;
 mod plan;
 mod pool;
 mod probe;
 mod record;
 mod request;
+mod restart;
+mod retention;
 mod routes;
 mod schedule;
 mod search;
+mod stage;
+mod tag;
 mod task;
 mod terminal;
 mod training_job;
@@ -36,16 +45,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use capacity::Capacity;
+pub use clock::Clock;
 pub use error::Error;
 pub(crate) use routes::LINKS;
 pub use routes::routes;
 
 use crate::auth::Credential;
+use crate::platform::modelarts::capacity::Share;
 use crate::platform::modelarts::probe::Probes;
 use crate::platform::runner;
 use crate::platform::runner::environment::Surroundings;
 use crate::platform::runner::transfer::Transfer;
-use crate::platform::runner::usage::now;
 use crate::platform::state::State;
 
 /// What the training service works with.
@@ -57,6 +68,8 @@ pub struct TrainingOptions {
     pub data_dir: PathBuf,
     /// Slots that running jobs share; a flavor takes as many as it has cores, at most all.
     pub slots: u32,
+    /// What else they share.
+    pub capacity: Capacity,
     /// Region name.
     pub region: String,
     /// Name of the user whose jobs these are, where a request does not tell.
@@ -74,6 +87,8 @@ pub struct TrainingOptions {
     pub interpreters: BTreeMap<String, PathBuf>,
     /// How often things happen.
     pub timing: Timing,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// How often things happen.
@@ -89,10 +104,14 @@ pub struct Timing {
     pub grace: Duration,
     /// Between two samples of CPU and memory.
     pub samples: Duration,
+    /// How long a minute of the detection of hangs is; other than a minute in tests only.
+    pub minute: Duration,
+    /// How long logs, events and usage of a job are kept after its end.
+    pub retention: Duration,
 }
 
 impl Default for Timing {
-    /// The documented periods: logs every 5 s, outputs every 30 s, a grace of 10 s.
+    /// The documented periods: logs every 5 s, outputs every 30 s, a grace of 10 s; logs are kept for 30 days.
     fn default() -> Self {
         Self {
             poll: Duration::from_millis(50),
@@ -100,6 +119,8 @@ impl Default for Timing {
             outputs: Duration::from_secs(30),
             grace: Duration::from_secs(10),
             samples: Duration::from_secs(5),
+            minute: Duration::from_secs(60),
+            retention: Duration::from_secs(30 * 24 * 3600),
         }
     }
 }
@@ -118,10 +139,10 @@ pub struct Training {
     link_key: [u8; 32],
 }
 
-/// A job that holds slots.
+/// A job that holds its share.
 #[derive(Debug)]
 struct Active {
-    slots: u32,
+    share: Share,
     /// Cancelled when the job is to be stopped.
     stop: CancellationToken,
 }
@@ -141,7 +162,8 @@ impl Training {
     pub fn open(options: TrainingOptions) -> Result<Arc<Self>, Error> {
         let jobs = options.data_dir.join("jobs");
         fs::create_dir_all(&jobs).map_err(runner::Error::local("cannot create", &jobs))?;
-        pool::create(&options.state, now())?;
+        record::prepare(&options.state)?;
+        pool::create(&options.state, options.clock.now())?;
         let mut link_key = [0; 32];
         getrandom::fill(&mut link_key)?;
         let transfer = Transfer::new(&options.obs_endpoint, &options.region, options.credentials.clone())?;
@@ -158,6 +180,8 @@ impl Training {
         });
         schedule::resume(&training).map_err(|error| Error::Jobs(error.to_string()))?;
         training.tracker.spawn(schedule::run(Arc::clone(&training)));
+        training.tracker.spawn(Arc::clone(&training).prewarm());
+        training.tracker.spawn(retention::run(Arc::clone(&training)));
         Ok(training)
     }
 
@@ -166,6 +190,18 @@ impl Training {
         self.ending.cancel();
         self.tracker.close();
         self.tracker.wait().await;
+    }
+
+    /// Asks the usual interpreter before the first job does, which need not wait for the answer then.
+    async fn prewarm(self: Arc<Self>) {
+        let python = drive::default_interpreter(&self);
+        let ask = async {
+            let found = self.probes.find(&python, None).await;
+            if let Ok(found) = found {
+                let _ = self.probes.find(&found.executable, Some("pip")).await;
+            }
+        };
+        self.ending.run_until_cancelled(ask).await;
     }
 
     pub(crate) fn options(&self) -> &TrainingOptions {
@@ -181,16 +217,23 @@ impl Training {
         &self.jobs
     }
 
-    /// Slots that are in use.
-    pub(crate) fn slots_taken(&self) -> u32 {
-        self.active().values().map(|active| active.slots).sum()
+    /// Milliseconds since 1970, by the service's clock.
+    pub(crate) fn now(&self) -> i64 {
+        self.options.clock.now()
     }
 
-    fn surroundings(&self) -> Surroundings {
+    /// Slots that are in use.
+    pub(crate) fn slots_taken(&self) -> u32 {
+        self.active().values().map(|active| active.share.slots).sum()
+    }
+
+    /// What jobs are told of the platform; `has_names` when their nodes have names.
+    fn surroundings(&self, has_names: bool) -> Surroundings {
         Surroundings {
             endpoint: self.options.endpoint.clone(),
             obs_endpoint: self.options.obs_endpoint.clone(),
             region: self.options.region.clone(),
+            has_names,
         }
     }
 

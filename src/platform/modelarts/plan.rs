@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::platform::modelarts::capacity::devices;
 use crate::platform::modelarts::create::boot_relative;
 use crate::platform::modelarts::engine;
 use crate::platform::modelarts::flavor::Flavor;
@@ -20,9 +21,6 @@ pub(crate) fn plan(job: &Value) -> Result<JobPlan, Error> {
     if let Some(image) = text(&algorithm["engine"]["image_url"]) {
         let reason = "this platform runs jobs as local processes, custom images are not supported by it";
         return Err(Error::Unsupported(format!("the image {image} cannot be run: {reason}")));
-    }
-    if job["spec"]["volumes"].as_array().is_some_and(|volumes| !volumes.is_empty()) {
-        return Err(Error::Unsupported("volumes cannot be mounted by this platform".into()));
     }
     let code = text(&algorithm["code_dir"]).and_then(|code| ObsPlace::parse(&code)).map(|code| code.folder());
     let boot = match (text(&algorithm["boot_file"]), text(&algorithm["command"]), &code) {
@@ -52,18 +50,13 @@ pub(crate) fn plan(job: &Value) -> Result<JobPlan, Error> {
             .collect(),
         environment: items(&algorithm["environments"]).iter().flat_map(pairs).collect(),
         nodes: resource["node_count"].as_u64().and_then(|nodes| u32::try_from(nodes).ok()).unwrap_or(1),
+        cards: flavor.cards,
+        card_kind: flavor.card_kind,
+        devices: devices(job),
         cores: flavor.cores,
         memory: flavor.bytes(),
         log: text(&job["spec"]["log_export_path"]["obs_url"]).and_then(|url| ObsPlace::parse(&url)).map(|place| place.folder()),
     })
-}
-
-/// Slots that a job takes of a platform with `slots`.
-pub(crate) fn slots_of(job: &Value, slots: u32) -> u32 {
-    let resource = &job["spec"]["resource"];
-    let nodes = resource["node_count"].as_u64().and_then(|nodes| u32::try_from(nodes).ok()).unwrap_or(1);
-    let flavor = Flavor::find(resource["flavor_id"].as_str().unwrap_or_default());
-    nodes * flavor.map_or(1, |flavor| flavor.slots(slots))
 }
 
 fn channels(documents: &Value) -> Result<Vec<Channel>, Error> {
@@ -71,7 +64,8 @@ fn channels(documents: &Value) -> Result<Vec<Channel>, Error> {
         let remote = ObsPlace::parse(document["remote"]["obs"]["obs_url"].as_str()?)?;
         let access = if document["access_method"] == "env" { Access::Environment } else { Access::Parameter };
         let (name, local_dir) = (document["name"].as_str()?.to_owned(), document["local_dir"].as_str()?.to_owned());
-        Some(Channel { name, remote, local_dir, access })
+        let predownload = document["prefetch_to_local"].as_bool().unwrap_or(false);
+        Some(Channel { name, remote, local_dir, access, predownload })
     };
     let documents = documents.as_array().into_iter().flatten();
     documents.map(|document| read(document).ok_or_else(|| Error::Invalid("an input or output cannot be read".into()))).collect()

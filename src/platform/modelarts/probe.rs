@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+use crate::platform::runner::hosts;
 
 /// An interpreter that takes longer than this to say its version is no use.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -27,9 +30,12 @@ pub(super) struct Found {
     pub(super) lacks: Option<String>,
 }
 
-/// Answers of interpreters, asked once each.
+/// Answers of interpreters and of the system, asked once each.
 #[derive(Debug, Default)]
-pub(super) struct Probes(Mutex<BTreeMap<(String, Option<&'static str>), Found>>);
+pub(super) struct Probes {
+    interpreters: Mutex<BTreeMap<(String, Option<&'static str>), Found>>,
+    way: OnceCell<Option<Vec<String>>>,
+}
 
 impl Probes {
     /// Asks an interpreter about itself and a module; what it lacks is asked for again each time, since it may be installed.
@@ -38,7 +44,7 @@ impl Probes {
     /// Why it cannot be used, as text.
     pub(super) async fn find(&self, python: &str, module: Option<&'static str>) -> Result<Found, String> {
         let key = (python.to_owned(), module);
-        if let Some(found) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(found) = self.interpreters.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(found.clone());
         }
         let output = Command::new(python).args(["-c", SCRIPT]).args(module).stdin(Stdio::null()).kill_on_drop(true).output();
@@ -54,9 +60,15 @@ impl Probes {
         let lacks = module.filter(|_| has != "True").map(str::to_owned);
         let found = Found { executable: executable.to_owned(), version: version.to_owned(), lacks };
         if found.lacks.is_none() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
+            self.interpreters.lock().unwrap_or_else(PoisonError::into_inner).insert(key, found.clone());
         }
         Ok(found)
+    }
+
+    /// How programs are let see the names of a job's nodes; `None` where this machine does not let them.
+    pub(super) async fn way(&self) -> Option<Vec<String>> {
+        let find = async || tokio::task::spawn_blocking(hosts::find_way).await.unwrap_or_default();
+        self.way.get_or_init(find).await.clone()
     }
 
     /// Whether a program can be started.

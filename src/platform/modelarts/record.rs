@@ -115,7 +115,7 @@ impl Event {
 /// Stores a new job.
 pub(crate) fn create(state: &State, id: &str, job: &Value, event: &Event) -> Result<(), state::Error> {
     state.write(|transaction| {
-        state::put(transaction, JOB, id, now(), job)?;
+        state::put(transaction, JOB, id, job["metadata"]["create_time"].as_i64().unwrap_or_else(now), job)?;
         tell(transaction, id, event)
     })
 }
@@ -132,10 +132,52 @@ pub(crate) fn list(state: &State) -> Result<Vec<Value>, state::Error> {
 
 /// The jobs that stand in one of the phases, oldest first.
 pub(crate) fn in_phases(state: &State, phases: &[Phase]) -> Result<Vec<Value>, state::Error> {
-    let names = json!(phases.iter().map(|phase| phase.name()).collect::<Vec<_>>()).to_string();
-    let query = "SELECT body FROM document WHERE kind = ?1
-                 AND json_extract(body, '$.status.phase') IN (SELECT value FROM json_each(?2)) ORDER BY created, id";
-    state.read(|connection| connection.prepare_cached(query)?.query_map([JOB, &names], |row| row.get(0))?.collect())
+    let query = phase_query(phases);
+    state.read(|connection| connection.prepare_cached(&query)?.query_map([], |row| row.get(0))?.collect())
+}
+
+/// The first jobs of the queue: those that have run before, then by priority, then by age.
+pub(crate) fn waiting(state: &State, count: usize) -> Result<Vec<Value>, state::Error> {
+    let query = "SELECT body FROM document INDEXED BY training_job_by_phase WHERE kind = 'training-job'
+                 AND json_extract(body, '$.status.phase') = 'Pending'
+                 ORDER BY coalesce(json_extract(body, '$.platform.restarts'), 0) > 0 DESC,
+                 coalesce(json_extract(body, '$.spec.schedule_policy.priority'), 1) DESC, created, id LIMIT ?1";
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    state.read(|connection| connection.prepare_cached(query)?.query_map([count], |row| row.get(0))?.collect())
+}
+
+/// Names the index: by its own estimate the database would look at all jobs.
+fn phase_query(phases: &[Phase]) -> String {
+    let names: Vec<String> = phases.iter().map(|phase| format!("'{}'", phase.name())).collect();
+    format!(
+        "SELECT body FROM document INDEXED BY training_job_by_phase WHERE kind = 'training-job'
+         AND json_extract(body, '$.status.phase') IN ({}) ORDER BY created, id",
+        names.join(", ")
+    )
+}
+
+/// The jobs that have ended before a moment (milliseconds since 1970) and are not forgotten yet.
+pub(crate) fn ended_before(state: &State, moment: i64) -> Result<Vec<String>, state::Error> {
+    let names = json!(Phase::ALL.iter().filter(|phase| phase.is_final()).map(|phase| phase.name()).collect::<Vec<_>>());
+    let query = "SELECT id FROM document WHERE kind = ?1 AND created < ?3
+                 AND json_extract(body, '$.status.phase') IN (SELECT value FROM json_each(?2))
+                 AND coalesce(json_extract(body, '$.status.start_time') + json_extract(body, '$.status.duration'), created) < ?3
+                 AND EXISTS (SELECT 1 FROM document AS event WHERE event.kind = 'training-event/' || document.id)";
+    state.read(|connection| {
+        connection.prepare_cached(query)?.query_map((JOB, names.to_string(), moment), |row| row.get(0))?.collect()
+    })
+}
+
+/// Deletes the events of a job.
+pub(crate) fn forget_events(state: &State, id: &str) -> Result<(), state::Error> {
+    state.write(|transaction| transaction.execute("DELETE FROM document WHERE kind = ?1", [event_kind(id)]).map(drop))
+}
+
+/// Makes the index by which jobs of a phase are found among many.
+pub(crate) fn prepare(state: &State) -> Result<(), state::Error> {
+    let index = "CREATE INDEX IF NOT EXISTS training_job_by_phase
+                 ON document (json_extract(body, '$.status.phase'), created, id) WHERE kind = 'training-job'";
+    state.write(|transaction| transaction.execute_batch(index))
 }
 
 /// Changes a job in one transaction: `change` sees the document as it is now, edits it and says which events to add. When it
@@ -219,11 +261,40 @@ fn event_number() -> i64 {
 mod tests {
     use serde_json::json;
 
-    use super::{ApiError, Event, Phase, State, add_once, change, create, delete, events, get};
+    use super::{ApiError, Event, Phase, State, add_once, change, create, delete, events, get, prepare};
+
+    #[test]
+    fn the_queue_is_in_order() {
+        let state = State::in_memory().unwrap();
+        prepare(&state).unwrap();
+        for (id, created, priority, restarts) in [
+            ("young", 9, json!(1), json!(null)),
+            ("high", 8, json!(3), json!(0)),
+            ("old", 1, json!(null), json!(null)),
+            ("again", 9, json!(1), json!(1)),
+        ] {
+            let mut job = json!({
+                "metadata": {"id": id, "create_time": created}, "status": {},
+                "spec": {"schedule_policy": {"priority": priority}}, "platform": {"restarts": restarts},
+            });
+            Phase::Pending.set(&mut job);
+            create(&state, id, &job, &Event::info("created")).unwrap();
+        }
+        let ids = |count| -> Vec<String> {
+            super::waiting(&state, count)
+                .unwrap()
+                .iter()
+                .map(|job| job["metadata"]["id"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        assert_eq!(ids(9), ["again", "high", "old", "young"]);
+        assert_eq!(ids(1), ["again"]);
+    }
 
     #[test]
     fn a_change_and_its_events_are_one() {
         let state = State::in_memory().unwrap();
+        prepare(&state).unwrap();
         let mut job = json!({"status": {}});
         Phase::Pending.set(&mut job);
         create(&state, "1", &job, &Event::info("created")).unwrap();

@@ -54,6 +54,8 @@ pub(crate) struct Channel {
     pub(crate) name: String,
     pub(crate) local_dir: Option<String>,
     pub(crate) access_method: Option<String>,
+    /// Of an output, as the console sends it.
+    pub(crate) prefetch_to_local: Option<bool>,
     pub(crate) remote: Value,
 }
 
@@ -69,6 +71,7 @@ pub(crate) struct EngineWanted {
 pub(crate) struct Spec {
     pub(crate) resource: Option<Resource>,
     pub(crate) volumes: Option<Vec<Value>>,
+    pub(crate) notification: Option<Value>,
     pub(crate) log_export_path: Option<LogPath>,
     pub(crate) auto_stop: Option<AutoStop>,
     pub(crate) schedule_policy: Option<Value>,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::platform::modelarts::{
-    Training, algorithm, autosearch, engine, event, flavor, pool, search, task, terminal, training_job,
+    Training, algorithm, autosearch, engine, event, flavor, log_lines, pool, search, stage, tag, task, terminal, training_job,
 };
 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
@@ -25,6 +25,16 @@ pub fn routes(training: Arc<Training>) -> Router {
             get(training_job::show).put(training_job::describe).delete(training_job::delete),
         )
         .route("/v2/{project_id}/training-jobs/{id}/actions", post(training_job::act))
+        .route("/v2/{project_id}/training-jobs/batch-delete", post(training_job::delete_all))
+        .route("/v2/{project_id}/training-jobs/{id}/stages", get(stage::list))
+        .route("/v2/{project_id}/training-jobs/{id}/logs/{task}", get(log_lines::list))
+        .route("/v2/{project_id}/training-event-categories", get(event::categories))
+        .route("/v2/{project_id}/modelarts-training-job/tags", get(tag::list))
+        .route("/v2/{project_id}/modelarts-training-job/resource-instances/filter", post(tag::filter))
+        .route("/v2/{project_id}/modelarts-training-job/resource-instances/count", post(tag::count))
+        .route("/v2/{project_id}/modelarts-training-job/{id}/tags", get(tag::show))
+        .route("/v2/{project_id}/modelarts-training-job/{id}/tags/create", post(tag::create))
+        .route("/v2/{project_id}/modelarts-training-job/{id}/tags/delete", delete(tag::delete))
         .route("/v2/{project_id}/training-jobs/{id}/events", get(event::list))
         .route("/v2/{project_id}/training-jobs/{id}/tasks", get(task::list))
         .route("/v2/{project_id}/training-jobs/{id}/tasks/{task}/logs/preview", get(task::preview))

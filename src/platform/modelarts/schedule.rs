@@ -8,12 +8,11 @@ use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+use crate::platform::modelarts::capacity::{self, Share};
 use crate::platform::modelarts::error::ApiError;
-use crate::platform::modelarts::plan::slots_of;
 use crate::platform::modelarts::record::{self, Event, Phase};
-use crate::platform::modelarts::{Active, Training, drive};
+use crate::platform::modelarts::{Active, Training, drive, restart};
 use crate::platform::runner::Error;
-use crate::platform::runner::usage::now;
 
 /// Pause before something that has failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -21,15 +20,19 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Takes up jobs that held slots when the platform ended. They get them back even if there are fewer slots now: they run.
 pub(super) fn resume(training: &Arc<Training>) -> Result<(), ApiError> {
     for job in record::in_phases(training.state(), &[Phase::Running, Phase::Terminating])? {
-        start(training, &job)?;
+        let options = training.options();
+        let share = Share { devices: capacity::devices(&job), ..Share::wanted(&job, options.slots, options.capacity) };
+        start(training, &job, share)?;
     }
     Ok(())
 }
 
 /// Looks at the queue whenever something has changed, until the platform ends.
 pub(super) async fn run(training: Arc<Training>) {
+    let mut is_new = true;
     loop {
-        let admitted = admit(&training);
+        let admitted = if is_new { refuse_impossible(&training).and_then(|()| admit(&training)) } else { admit(&training) };
+        is_new &= admitted.is_err();
         if let Err(error) = &admitted {
             tracing::error!(error = error as &dyn std::error::Error, "the queue of training jobs cannot be read");
         }
@@ -39,6 +42,18 @@ pub(super) async fn run(training: Arc<Training>) {
             () = training.ending.cancelled() => return,
         }
     }
+}
+
+/// Ends jobs that were accepted when the platform had more: they would keep all others waiting for ever.
+fn refuse_impossible(training: &Arc<Training>) -> Result<(), ApiError> {
+    let (slots, capacity) = (training.options().slots, training.options().capacity);
+    for job in record::in_phases(training.state(), &[Phase::Creating, Phase::Pending])? {
+        if let Some(excess) = Share::wanted(&job, slots, capacity).excess(slots, capacity) {
+            let reason = format!("it {excess} since it was started again");
+            drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
+        }
+    }
+    Ok(())
 }
 
 fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
@@ -51,31 +66,28 @@ fn admit(training: &Arc<Training>) -> Result<(), ApiError> {
             Ok(vec![Event::info("Training job is queuing and awaiting resources.")])
         })?;
     }
-    let mut waiting = record::in_phases(training.state(), &[Phase::Pending])?;
-    waiting.sort_by_key(|job| std::cmp::Reverse(priority(job)));
-    let slots = training.options().slots;
+    let (slots, capacity) = (training.options().slots, training.options().capacity);
+    if training.slots_taken() >= slots {
+        // Every job takes one at least, so the queue, which may be long, need not be looked at.
+        return Ok(());
+    }
+    // Those that have their share already are among them until they run.
+    let enough = training.active().len() + slots as usize + 1;
+    let waiting = record::waiting(training.state(), enough)?;
     for job in waiting {
-        let taken = training.active().contains_key(id_of(&job));
-        if taken {
+        if training.active().contains_key(id_of(&job)) {
             continue;
         }
-        let wanted = slots_of(&job, slots);
-        if wanted > slots {
-            // It was accepted when there were more, and would keep all others waiting for ever.
-            let reason = format!("it needs {wanted} slots and the platform was started again with {slots}");
-            drive::never_started(training, id_of(&job), Some(&Error::Unsupported(reason)))?;
-            continue;
-        }
-        if training.slots_taken() + wanted > slots {
-            break;
-        }
-        start(training, &job)?;
+        let wanted = Share::wanted(&job, slots, capacity);
+        let held: Vec<Share> = training.active().values().map(|active| active.share.clone()).collect();
+        let Some(share) = wanted.take(&held, slots, capacity) else { break };
+        start(training, &job, share)?;
     }
     Ok(())
 }
 
-/// Gives a job its slots and a driver.
-fn start(training: &Arc<Training>, job: &Value) -> Result<(), ApiError> {
+/// Gives a job its share and a driver.
+fn start(training: &Arc<Training>, job: &Value, share: Share) -> Result<(), ApiError> {
     let id = id_of(job).to_owned();
     let stop = CancellationToken::new();
     {
@@ -87,8 +99,13 @@ fn start(training: &Arc<Training>, job: &Value) -> Result<(), ApiError> {
             Err(error) if error.is_temporary() => return Err(error),
             _ => return Ok(()),
         }
-        let slots = slots_of(job, training.options().slots);
-        active.insert(id.clone(), Active { slots, stop: stop.clone() });
+        if share.devices != capacity::devices(job) {
+            record::change::<ApiError>(training.state(), &id, |job| {
+                share.store(job);
+                Ok(Vec::new())
+            })?;
+        }
+        active.insert(id.clone(), Active { share, stop: stop.clone() });
     }
     let training = Arc::clone(training);
     training.tracker.clone().spawn(async move {
@@ -131,21 +148,21 @@ pub(super) fn stop(training: &Training, id: &str) -> Result<Value, ApiError> {
     Ok(job)
 }
 
-/// A job's document as the API shows it: its duration grows while it runs, and wishes that the API does not repeat are left out.
-pub(super) fn shown(mut job: Value) -> Value {
+/// A job's document as the API shows it: its duration grows while it runs; wishes that the API does not repeat, and what the
+/// platform keeps for itself, are left out.
+pub(super) fn shown(training: &Training, mut job: Value) -> Value {
     if let (Some(Phase::Running | Phase::Terminating), Some(start)) = (Phase::of(&job), job["status"]["start_time"].as_i64()) {
-        job["status"]["duration"] = (now() - start).max(0).into();
+        job["status"]["duration"] = (training.now() - start).max(0).into();
     }
     if let Some(spec) = job["spec"].as_object_mut() {
         spec.remove("auto_stop");
+    }
+    if let Some(job) = job.as_object_mut() {
+        job.remove(restart::HIDDEN);
     }
     job
 }
 
 fn id_of(job: &Value) -> &str {
     job["metadata"]["id"].as_str().unwrap_or_default()
-}
-
-fn priority(job: &Value) -> u64 {
-    job["spec"]["schedule_policy"]["priority"].as_u64().unwrap_or(1)
 }

@@ -1,20 +1,25 @@
-//! Lists of training jobs: filters, order, pages.
+//! Lists of training jobs: filters, order, pages. The database does the work, so that one page of many jobs costs one page.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+use rusqlite::types::Value as Parameter;
+use rusqlite::{Connection, params_from_iter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::training_job::body;
-use crate::platform::modelarts::{Training, record, schedule};
+use crate::platform::modelarts::{Training, schedule};
+use crate::platform::state;
 
 /// Most jobs on one page.
 const LARGEST_PAGE: u64 = 50;
+
+/// All jobs. The kind stands in the text, for indexes of jobs to be used.
+const JOBS: &str = "FROM document WHERE kind = 'training-job'";
 
 /// The body of a search.
 #[derive(Debug, Deserialize)]
@@ -36,20 +41,11 @@ struct Filter {
     value: Vec<String>,
 }
 
-/// What a job is compared by.
-#[derive(Clone, Copy, Debug)]
-enum Key {
-    Text(&'static str),
-    Number(&'static str),
-}
-
-/// How a job is compared.
-#[derive(Clone, Copy, Debug)]
-enum Operator {
-    In,
-    Not,
-    Like,
-    Between,
+/// A condition on jobs, as SQL with its parameters.
+#[derive(Debug, Default)]
+struct Condition {
+    text: String,
+    parameters: Vec<Parameter>,
 }
 
 /// `POST /v2/{project_id}/training-job-searches`. `offset` counts pages.
@@ -61,28 +57,23 @@ pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) ->
     if !(1..=LARGEST_PAGE).contains(&limit) {
         return Err(ApiError::parameter("limit", "it is 1 to 50"));
     }
+    let mut condition = Condition::default();
     let workspace = search.workspace_id.as_deref().filter(|id| !id.is_empty());
-    let all = record::list(training.state())?;
-    let total = all.len();
-    let mut jobs = Vec::new();
-    let filters = search.filters.unwrap_or_default();
-    let filters = filters.iter().map(|filter| Ok((key(&filter.key)?, operator(filter)?, &filter.value[..])));
-    let filters = filters.collect::<Result<Vec<_>, ApiError>>()?;
-    for job in all {
-        let here = workspace.is_none_or(|workspace| job["metadata"]["workspace_id"] == workspace);
-        if here && filters.iter().all(|(key, operator, values)| matches(&job, *key, *operator, values)) {
-            jobs.push(job);
-        }
+    if let Some(workspace) = workspace {
+        condition.add(&format!("{} = ?", extract("$.metadata.workspace_id")), [workspace.to_owned().into()]);
+    }
+    for filter in search.filters.iter().flatten() {
+        condition.filter(filter)?;
     }
     let sort_by = search.sort_by.filter(|name| !name.is_empty()).unwrap_or_else(|| "create_time".into());
     let order = search.order.filter(|order| !order.is_empty()).unwrap_or_else(|| "desc".into());
-    sort(&mut jobs, &sort_by, &order)?;
-    let count = jobs.len();
-    let first = usize::try_from(offset.saturating_mul(limit)).unwrap_or(usize::MAX);
-    let items: Vec<Value> = jobs.into_iter().skip(first).take(limit as usize).map(schedule::shown).collect();
+    let sorting = sorting(&sort_by, &order)?;
+    let first = offset.saturating_mul(limit);
+    let found = training.state().read(|connection| find(connection, &condition, &sorting, first, limit))?;
+    let items: Vec<Value> = found.items.into_iter().map(|job| schedule::shown(&training, job)).collect();
     Ok(Json(json!({
-        "total": total,
-        "count": count,
+        "total": found.total,
+        "count": found.count,
         "limit": limit,
         "offset": offset,
         "sort_by": sort_by,
@@ -93,118 +84,206 @@ pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) ->
     })))
 }
 
-/// The fields that can be filtered by, in the spellings of the console and of the vendor's clients.
-fn key(name: &str) -> Result<Key, ApiError> {
-    Ok(match name {
-        "name" | "job_name" => Key::Text("/metadata/name"),
-        "id" | "job_id" => Key::Text("/metadata/id"),
-        "user_name" => Key::Text("/metadata/user_name"),
-        "description" => Key::Text("/metadata/description"),
-        "phase" | "status" => Key::Text("/status/phase"),
-        "kind" | "job_type" => Key::Text("/kind"),
-        "pool_id" => Key::Text("/spec/resource/pool_id"),
-        "flavor_id" => Key::Text("/spec/resource/flavor_id"),
-        "engine_name" => Key::Text("/algorithm/engine/engine_name"),
-        "create_time" => Key::Number("/metadata/create_time"),
-        "start_time" => Key::Number("/status/start_time"),
-        "duration" => Key::Number("/status/duration"),
-        _ => return Err(ApiError::bad("ModelArts.2807", format!("Unsupported condition key ({name})."))),
+/// A page of jobs, how many match, and how many there are.
+#[derive(Debug)]
+struct Found {
+    items: Vec<Value>,
+    count: i64,
+    total: i64,
+}
+
+fn find(connection: &Connection, condition: &Condition, sorting: &str, first: u64, limit: u64) -> Result<Found, state::Error> {
+    let total = connection.prepare_cached(&format!("SELECT count(*) {JOBS}"))?.query_row([], |row| row.get(0))?;
+    let text = &condition.text;
+    let count = match text.is_empty() {
+        true => total,
+        false => connection
+            .prepare_cached(&format!("SELECT count(*) {JOBS}{text}"))?
+            .query_row(params_from_iter(&condition.parameters), |row| row.get(0))?,
+    };
+    let page = [limit, first].map(|number| Parameter::Integer(i64::try_from(number).unwrap_or(i64::MAX)));
+    let items = connection
+        .prepare_cached(&format!("SELECT body {JOBS}{text} ORDER BY {sorting} LIMIT ? OFFSET ?"))?
+        .query_map(params_from_iter(condition.parameters.iter().chain(&page)), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(Found { items, count, total })
+}
+
+/// The fields that can be filtered and sorted by, in the spellings of the console and of the vendor's clients.
+fn field(name: &str) -> Option<String> {
+    Some(match name {
+        "name" | "job_name" => extract("$.metadata.name"),
+        "id" | "job_id" => "id".to_owned(),
+        "user_name" => extract("$.metadata.user_name"),
+        "description" => extract("$.metadata.description"),
+        "phase" | "status" => "json_extract(body, '$.status.phase')".to_owned(),
+        "kind" | "job_type" => extract("$.kind"),
+        "pool_id" => extract("$.spec.resource.pool_id"),
+        "flavor_id" => extract("$.spec.resource.flavor_id"),
+        "engine_name" => extract("$.algorithm.engine.engine_name"),
+        "algorithm_id" => extract("$.algorithm.id"),
+        "algorithm_name" => extract("$.algorithm.name"),
+        "create_time" => "created".to_owned(),
+        "start_time" => "json_extract(body, '$.status.start_time')".to_owned(),
+        "duration" => "json_extract(body, '$.status.duration')".to_owned(),
+        _ => return None,
     })
 }
 
-fn operator(filter: &Filter) -> Result<Operator, ApiError> {
-    let number = |text: &String| text.parse::<f64>().is_ok();
-    match filter.operator.as_str() {
-        "in" => Ok(Operator::In),
-        "not" => Ok(Operator::Not),
-        "like" => Ok(Operator::Like),
-        "between" if filter.value.len() == 2 && filter.value.iter().all(number) => Ok(Operator::Between),
-        "between" => Err(ApiError::bad(
-            "ModelArts.2809",
-            format!("Unsupported condition value ({}): between takes two numbers.", filter.value.join(",")),
-        )),
-        other => Err(ApiError::bad("ModelArts.2808", format!("Unsupported condition operator ({other})."))),
+fn extract(path: &str) -> String {
+    format!("coalesce(json_extract(body, '{path}'), '')")
+}
+
+impl Condition {
+    /// Adds another condition that must hold, too.
+    fn add(&mut self, text: &str, parameters: impl IntoIterator<Item = Parameter>) {
+        self.text.push_str(" AND ");
+        self.text.push_str(text);
+        self.parameters.extend(parameters);
+    }
+
+    fn filter(&mut self, filter: &Filter) -> Result<(), ApiError> {
+        let values = || [Parameter::Text(json!(filter.value).to_string())];
+        if ["tag", "tags"].contains(&filter.key.as_str()) {
+            return match filter.operator.as_str() {
+                "in" => {
+                    self.add(WITH_TAG, values());
+                    Ok(())
+                }
+                other => Err(ApiError::bad("ModelArts.2808", format!("Unsupported condition operator ({other}) for tags."))),
+            };
+        }
+        let unknown = || ApiError::bad("ModelArts.2807", format!("Unsupported condition key ({}).", filter.key));
+        let field = field(&filter.key).ok_or_else(unknown)?;
+        let any = "(SELECT value FROM json_each(?))";
+        match filter.operator.as_str() {
+            "in" if field == "created" || field.contains("_time") || field.contains("duration") => {
+                self.add(&format!("CAST({field} AS TEXT) IN {any}"), values());
+            }
+            "in" => self.add(&format!("{field} IN {any}"), values()),
+            "not" => self.add(&format!("CAST({field} AS TEXT) NOT IN {any}"), values()),
+            "like" => {
+                let text = format!("EXISTS (SELECT 1 FROM json_each(?) WHERE instr(lower({field}), lower(value)) > 0)");
+                self.add(&text, values());
+            }
+            "between" => {
+                let bounds: Option<Vec<f64>> = filter.value.iter().map(|text| text.parse().ok()).collect();
+                let Some([low, high]) = bounds.as_deref() else {
+                    let text = format!("Unsupported condition value ({}): between takes two numbers.", filter.value.join(","));
+                    return Err(ApiError::bad("ModelArts.2809", text));
+                };
+                self.add(&format!("{field} BETWEEN ? AND ?"), [Parameter::Real(*low), Parameter::Real(*high)]);
+            }
+            other => return Err(ApiError::bad("ModelArts.2808", format!("Unsupported condition operator ({other})."))),
+        }
+        Ok(())
     }
 }
 
-fn matches(job: &Value, key: Key, operator: Operator, values: &[String]) -> bool {
-    let (Key::Text(path) | Key::Number(path)) = key;
-    let field = job.pointer(path).unwrap_or(&Value::Null);
-    let text = field.as_str().map_or_else(|| field.to_string(), str::to_owned);
-    match operator {
-        Operator::In => values.contains(&text),
-        Operator::Not => !values.contains(&text),
-        Operator::Like => values.iter().any(|value| text.to_lowercase().contains(&value.to_lowercase())),
-        Operator::Between => {
-            let bound = |index: usize| values.get(index).and_then(|value| value.parse::<f64>().ok());
-            let number = field.as_f64();
-            number.zip(bound(0)).zip(bound(1)).is_some_and(|((number, low), high)| low <= number && number <= high)
-        }
-    }
-}
+/// Jobs with one of the tags: a key, or `key=value`.
+const WITH_TAG: &str = "EXISTS (SELECT 1 FROM json_each(body, '$.platform.tags') AS tag, json_each(?) AS wanted
+    WHERE wanted.value = tag.key OR wanted.value = tag.key || '=' || tag.value)";
 
-fn sort(jobs: &mut [Value], by: &str, order: &str) -> Result<(), ApiError> {
-    let key = key(by).map_err(|_| ApiError::bad("ModelArts.2790", format!("Unsupported sorting item ({by}).")))?;
-    let compare = |left: &Value, right: &Value| -> Ordering {
-        let (Key::Text(path) | Key::Number(path)) = key;
-        let (left, right) = (left.pointer(path), right.pointer(path));
-        match key {
-            Key::Text(_) => left.and_then(Value::as_str).cmp(&right.and_then(Value::as_str)),
-            Key::Number(_) => left.and_then(Value::as_i64).cmp(&right.and_then(Value::as_i64)),
-        }
-    };
-    match order {
-        "asc" => jobs.sort_by(compare),
-        // Reversed before and after: jobs that compare as equal stay newest first.
-        "desc" => {
-            jobs.sort_by(compare);
-            jobs.reverse();
-        }
+/// The order of a list. Jobs that compare as equal stay in the order of their creation, or newest first.
+fn sorting(by: &str, order: &str) -> Result<String, ApiError> {
+    let field = field(by).ok_or_else(|| ApiError::bad("ModelArts.2790", format!("Unsupported sorting item ({by}).")))?;
+    let direction = match order {
+        "asc" => "ASC",
+        "desc" => "DESC",
         _ => return Err(ApiError::parameter("order", "it is asc or desc")),
-    }
-    Ok(())
+    };
+    let field = if field == "created" { String::new() } else { format!("{field} {direction}, ") };
+    Ok(format!("{field}created {direction}, id {direction}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::{Filter, key, matches, operator, sort};
+    use super::{Condition, Filter, find, sorting};
+    use crate::platform::modelarts::record::{self, Event};
+    use crate::platform::state::State;
 
-    #[test]
-    fn filters_compare_text_and_numbers() {
-        let job = json!({"metadata": {"name": "Auto-1", "create_time": 500}, "status": {"phase": "Failed"}});
-        for (name, kind, values, expected) in [
-            ("name", "like", vec!["auto"], true),
-            ("name", "in", vec!["auto-1"], false),
-            ("phase", "in", vec!["Running", "Failed"], true),
-            ("phase", "not", vec!["Failed"], false),
-            ("create_time", "between", vec!["400", "500"], true),
-            ("create_time", "between", vec!["501", "900"], false),
-            ("start_time", "between", vec!["0", "900"], false),
-        ] {
-            let value: Vec<String> = values.iter().map(|&value| value.to_owned()).collect();
-            let filter = Filter { key: name.into(), operator: kind.into(), value: value.clone() };
-            assert_eq!(
-                matches(&job, key(name).unwrap(), operator(&filter).unwrap(), &value),
-                expected,
-                "{name} {kind} {values:?}"
-            );
+    fn state(jobs: &[Value]) -> State {
+        let state = State::in_memory().unwrap();
+        record::prepare(&state).unwrap();
+        for (index, job) in jobs.iter().enumerate() {
+            record::create(&state, &format!("id-{index}"), job, &Event::info("made")).unwrap();
         }
-        assert_eq!(key("colour").unwrap_err().code, "ModelArts.2807");
-        let odd = |operator: &str| Filter { key: "name".into(), operator: operator.into(), value: vec!["x".into()] };
-        assert_eq!(operator(&odd("about")).unwrap_err().code, "ModelArts.2808");
-        assert_eq!(operator(&odd("between")).unwrap_err().code, "ModelArts.2809");
+        state
+    }
+
+    fn names(state: &State, filters: &[Filter], by: &str, order: &str, first: u64) -> (Vec<String>, i64, i64) {
+        let mut condition = Condition::default();
+        for filter in filters {
+            condition.filter(filter).unwrap();
+        }
+        let sorting = sorting(by, order).unwrap();
+        let found = state.read(|connection| find(connection, &condition, &sorting, first, 10)).unwrap();
+        let names = found.items.iter().map(|job| job["metadata"]["name"].as_str().unwrap().to_owned()).collect();
+        (names, found.count, found.total)
+    }
+
+    fn filter(key: &str, operator: &str, value: &[&str]) -> Filter {
+        let value = value.iter().map(|&value| value.to_owned()).collect();
+        Filter { key: key.into(), operator: operator.into(), value }
     }
 
     #[test]
-    fn jobs_are_sorted_by_a_known_field() {
-        let job = |name: &str, time: i64| json!({"metadata": {"name": name, "create_time": time}});
-        let mut jobs = [job("b", 1), job("a", 3), job("c", 2)];
-        sort(&mut jobs, "create_time", "desc").unwrap();
-        assert_eq!(jobs.each_ref().map(|job| job["metadata"]["name"].as_str().unwrap()), ["a", "c", "b"]);
-        sort(&mut jobs, "name", "asc").unwrap();
-        assert_eq!(jobs.each_ref().map(|job| job["metadata"]["name"].as_str().unwrap()), ["a", "b", "c"]);
-        assert_eq!(sort(&mut jobs, "size", "asc").unwrap_err().code, "ModelArts.2790");
+    fn filters_compare_text_numbers_and_tags() {
+        let job = json!({
+            "metadata": {"name": "Auto-1", "create_time": 500}, "status": {"phase": "Failed", "duration": 70},
+            "platform": {"tags": {"team": "vision"}},
+        });
+        let state = state(&[job]);
+        for (key, operator, value, expected) in [
+            ("name", "like", &["auto"][..], 1),
+            ("name", "in", &["auto-1"], 0),
+            ("job_id", "in", &["id-0"], 1),
+            ("phase", "in", &["Running", "Failed"], 1),
+            ("phase", "not", &["Failed"], 0),
+            ("pool_id", "not", &["x"], 1),
+            ("create_time", "between", &["400", "500"], 1),
+            ("create_time", "between", &["501", "900"], 0),
+            ("create_time", "in", &["500"], 1),
+            ("duration", "between", &["70", "70.5"], 1),
+            ("start_time", "between", &["0", "900"], 0),
+            ("tags", "in", &["other", "team=vision"], 1),
+            ("tags", "in", &["team"], 1),
+            ("tags", "in", &["team=speech"], 0),
+        ] {
+            let count = names(&state, &[filter(key, operator, value)], "create_time", "desc", 0).1;
+            assert_eq!(count, expected, "{key} {operator} {value:?}");
+        }
+        let refused = |filter: Filter| Condition::default().filter(&filter).unwrap_err().code;
+        assert_eq!(refused(filter("colour", "in", &["x"])), "ModelArts.2807");
+        assert_eq!(refused(filter("name", "about", &["x"])), "ModelArts.2808");
+        assert_eq!(refused(filter("name", "between", &["x"])), "ModelArts.2809");
+    }
+
+    #[test]
+    fn jobs_are_sorted_by_a_known_field_and_paged() {
+        let job = |name: &str, time: i64, phase: &str| json!({"metadata": {"name": name, "create_time": time}, "status": {"phase": phase}});
+        let state = state(&[job("b", 1, "Failed"), job("a", 3, "Failed"), job("c", 2, "Running")]);
+        assert_eq!(names(&state, &[], "create_time", "desc", 0), (vec!["a".into(), "c".into(), "b".into()], 3, 3));
+        assert_eq!(names(&state, &[], "name", "asc", 1).0, ["b", "c"]);
+        assert_eq!(
+            names(&state, &[filter("phase", "in", &["Failed"])], "phase", "desc", 0),
+            (vec!["a".into(), "b".into()], 2, 3)
+        );
+        assert_eq!(sorting("size", "asc").unwrap_err().code, "ModelArts.2790");
+        assert_eq!(sorting("name", "up").unwrap_err().code, "ModelArts.2788");
+    }
+
+    #[test]
+    fn a_page_of_all_jobs_needs_no_look_at_the_others() {
+        let state = state(&[]);
+        let query = "EXPLAIN QUERY PLAN
+            SELECT body FROM document WHERE kind = 'training-job' ORDER BY created DESC, id DESC LIMIT 50";
+        let rows = state.read(|connection| -> Result<Vec<String>, rusqlite::Error> {
+            connection.prepare(query)?.query_map([], |row| row.get(3))?.collect()
+        });
+        let page = rows.unwrap().join("; ");
+        assert!(page.contains("document_by_time") && !page.contains("TEMP B-TREE"), "{page}");
     }
 }

@@ -16,7 +16,6 @@ use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase};
 use crate::platform::modelarts::{Training, algorithm, autosearch, schedule};
 use crate::platform::runner::layout::job_folder;
-use crate::platform::runner::usage::now;
 
 /// Reads a body as JSON, whatever content type it claims: clients send several.
 pub(super) fn body(bytes: &Bytes) -> Result<Value, ApiError> {
@@ -36,14 +35,20 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let id = uuid::Uuid::new_v4().to_string();
     let user_name = caller.map_or_else(|| training.options().user_name.clone(), |caller| caller.user_name.clone());
-    let origin = Origin { id: &id, user_name: &user_name, now: now(), slots: training.options().slots };
+    let origin = Origin {
+        id: &id,
+        user_name: &user_name,
+        now: training.now(),
+        slots: training.options().slots,
+        capacity: training.options().capacity,
+    };
     let (wanted, template) = algorithm::resolve(training.state(), body(&bytes)?)?;
     let mut job = create::document(&wanted, &origin)?;
     algorithm::mark(&mut job, template.as_ref());
     autosearch::accept(&wanted, &mut job)?;
     record::create(training.state(), &id, &job, &Event::info("Training job is created."))?;
     training.wake.notify_one();
-    Ok((StatusCode::CREATED, Json(schedule::shown(job))))
+    Ok((StatusCode::CREATED, Json(schedule::shown(&training, job))))
 }
 
 /// `GET /v2/{project_id}/training-jobs/{id}`.
@@ -51,7 +56,7 @@ pub(super) async fn show(
     State(training): State<Arc<Training>>,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    Ok(Json(schedule::shown(record::get(training.state(), &id)?)))
+    Ok(Json(schedule::shown(&training, record::get(training.state(), &id)?)))
 }
 
 /// `PUT /v2/{project_id}/training-jobs/{id}`: the description, and the priority of a job that waits.
@@ -97,7 +102,7 @@ pub(super) async fn act(
         return Err(ApiError::bad("ModelArts.2812", format!("Unsupported action type:{action}.")));
     }
     let job = schedule::stop(&training, &id)?;
-    Ok((StatusCode::ACCEPTED, Json(schedule::shown(job))))
+    Ok((StatusCode::ACCEPTED, Json(schedule::shown(&training, job))))
 }
 
 /// `DELETE /v2/{project_id}/training-jobs/{id}`. A job that has not ended is refused: it would be lost while it runs.
@@ -105,12 +110,40 @@ pub(super) async fn delete(
     State(training): State<Arc<Training>>,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    record::delete(training.state(), &id, |job| match Phase::of(job) {
+    remove(&training, &id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// `POST /v2/{project_id}/training-jobs/batch-delete`. Either all can be deleted, or none is.
+pub(super) async fn delete_all(State(training): State<Arc<Training>>, bytes: Bytes) -> Result<StatusCode, ApiError> {
+    let wanted = body(&bytes)?;
+    let jobs = wanted["jobs"].as_array().filter(|jobs| !jobs.is_empty());
+    let ids: Option<Vec<&str>> = jobs.and_then(|jobs| jobs.iter().map(|job| job["metadata"]["id"].as_str()).collect());
+    let Some(ids) = ids else { return Err(ApiError::parameter("jobs", "it is a list of jobs with their ids")) };
+    for id in &ids {
+        deletable(&record::get(training.state(), id)?)?;
+    }
+    for id in ids {
+        match remove(&training, id).await {
+            // Named twice, or deleted by somebody else meanwhile.
+            Err(error) if error.status == StatusCode::NOT_FOUND => {}
+            removed => removed?,
+        }
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+fn deletable(job: &Value) -> Result<(), ApiError> {
+    match Phase::of(job) {
         Some(phase) if !phase.is_final() => Err(ApiError::phase("deleted; stop it first", phase.name())),
         _ => Ok(()),
-    })?;
+    }
+}
+
+async fn remove(training: &Training, id: &str) -> Result<(), ApiError> {
+    record::delete(training.state(), id, deletable)?;
     // The job is gone whatever becomes of its files; a folder that cannot be removed is only in the way of the disk.
-    let folder = job_folder(training.jobs(), &id);
+    let folder = job_folder(training.jobs(), id);
     let remove = move || match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), %error, "a job's folder cannot be removed");
@@ -119,7 +152,7 @@ pub(super) async fn delete(
     };
     // It may hold many files, and other requests must not wait for them. It goes on even if the client leaves.
     let _ = tokio::task::spawn_blocking(remove).await;
-    Ok(StatusCode::ACCEPTED)
+    Ok(())
 }
 
 /// The query of a name check.

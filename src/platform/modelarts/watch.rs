@@ -7,104 +7,40 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use crate::platform::modelarts::ended::{Ended, LEADER, TaskEnd};
 use crate::platform::modelarts::record::{self, Event};
-use crate::platform::modelarts::schedule;
+use crate::platform::modelarts::restart::{Fault, Policy};
 use crate::platform::modelarts::{Timing, Training};
+use crate::platform::modelarts::{hang, schedule};
 use crate::platform::runner::keep::Keeper;
 use crate::platform::runner::layout::task_folder;
 use crate::platform::runner::plan::{JobPlan, Task};
 use crate::platform::runner::spec::{Observed, SPEC_FILE, STATUS_FILE, TRAINING, TaskStatus, observe, read_json};
-use crate::platform::runner::usage::now;
+use crate::platform::runner::usage;
 
 /// How much longer than the grace a supervisor may take before it is killed with its task.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The task that leads the others of a job that is led.
-const LEADER: &str = "worker-0";
-
-/// How one task ended.
-#[derive(Clone, Debug)]
-struct TaskEnd {
-    task: String,
-    exit_code: i32,
-    message: String,
-    /// When, in milliseconds since 1970.
-    at: i64,
-    /// It was ended because of something else, so its exit code does not count.
-    ended_by_us: bool,
-}
-
-/// How all tasks of a job ended.
-#[derive(Debug, Default)]
-pub(super) struct Ended {
-    tasks: Vec<TaskEnd>,
-    /// Outputs that could not be kept.
-    lost: Option<String>,
-    /// The job was stopped because its time was over.
-    over: bool,
-    /// The first worker's end is the job's, the others only stood by.
-    is_led: bool,
-}
-
-impl Ended {
-    /// The first task that failed of its own; none when the one that leads the others did not.
-    fn first_failed(&self) -> Option<&TaskEnd> {
-        if self.is_led && self.tasks.iter().any(|end| end.task == LEADER && end.exit_code == 0) {
-            return None;
-        }
-        self.tasks.iter().filter(|end| end.exit_code != 0 && !end.ended_by_us).min_by_key(|end| end.at)
-    }
-
-    /// Why the job failed; `None` when it did not.
-    pub(super) fn failure(&self) -> Option<String> {
-        let failed = self.first_failed().map(|end| match end.message.as_str() {
-            "" => format!("{} exited with code {}", end.task, end.exit_code),
-            message => format!("{} exited with code {}: {message}", end.task, end.exit_code),
-        });
-        failed.or_else(|| self.lost.as_ref().map(|reason| format!("outputs could not be uploaded: {reason}")))
-    }
-
-    /// The task that the failure is about.
-    pub(super) fn culprit(&self) -> Option<&str> {
-        self.first_failed().map(|end| end.task.as_str())
-    }
-
-    /// What a stopped job's last event says.
-    pub(super) fn stopped_by(&self) -> &'static str {
-        if self.over {
-            "Training job was stopped: its maximum running duration is over."
-        } else {
-            "Training job was stopped manually."
-        }
-    }
-
-    /// `status.task_statuses` of the API.
-    pub(super) fn statuses(&self) -> Value {
-        let status = |end: &TaskEnd| json!({"task": end.task, "exit_code": end.exit_code, "message": end.message});
-        self.tasks.iter().map(status).collect()
-    }
-}
 
 /// Watches until all tasks have ended and everything they wrote is kept; `None` when the platform ends before. It is not to be
 /// dropped, but told by the platform's end.
 pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop: &CancellationToken) -> Option<Ended> {
     let quit = training.ending.child_token();
     let mut keeper = Keeper::new(plan, training.jobs(), &training.transfer, quit.clone());
-    let mut watcher = Watcher::new(training, plan);
-    let auto_stop = auto_stop(training, plan, job);
+    let mut watcher = Watcher::new(training, plan, job);
     let watching = async {
-        let ended = training.ending.run_until_cancelled(watcher.run(stop, auto_stop)).await;
+        let ended = training.ending.run_until_cancelled(watcher.run(stop)).await;
         quit.cancel();
         ended
     };
     // Both to their ends: what is being sent is taken back at the store before it is sent anew.
     let (ended, ()) = tokio::join!(watching, keep_on(&mut keeper, training.options().timing, &quit));
-    let (tasks, over) = ended?;
+    let tasks = ended?;
+    let (over, hung) = (watcher.over, watcher.hung.take());
     keeper.heed(training.ending.clone());
     let tell = |task: &Task, message: String| {
         record::add(training.state(), &plan.id, &Event::info(format!("[{}]{message}", task.id())));
@@ -113,7 +49,7 @@ pub(super) async fn watch(training: &Training, plan: &JobPlan, job: &Value, stop
     if training.ending.is_cancelled() {
         return None;
     }
-    let mut ended = Ended { tasks, lost: None, over, is_led: plan.is_led() };
+    let mut ended = Ended { tasks, lost: None, over, hung, is_led: plan.is_led() };
     if let Err(error) = outputs {
         record::add(training.state(), &plan.id, &Event::error(format!("Training output upload failed: {error}.")));
         ended.lost = Some(error.to_string());
@@ -141,17 +77,26 @@ async fn keep_on(keeper: &mut Keeper<'_>, timing: Timing, quit: &CancellationTok
     }
 }
 
-/// When the job is to be stopped by itself; far away without such a wish.
-fn auto_stop(training: &Training, plan: &JobPlan, job: &Value) -> Option<Instant> {
+/// When the job is to be stopped by itself, in milliseconds since 1970; `None` without such a wish.
+fn auto_stop(training: &Training, plan: &JobPlan, job: &Value) -> Option<i64> {
     let hours = job["spec"]["auto_stop"]["duration"].as_i64()?;
     let start = record::get(training.state(), &plan.id).ok()?["status"]["start_time"].as_i64()?;
-    let left = start + hours * 3_600_000 - now();
-    Some(Instant::now() + Duration::from_millis(left.max(0).unsigned_abs()))
+    Some(start + hours * 3_600_000)
 }
 
 struct Watcher<'a> {
     training: &'a Training,
     plan: &'a JobPlan,
+    job: &'a Value,
+    /// When the job's time is over.
+    auto_stop: Option<i64>,
+    /// The job was stopped because its time was over.
+    over: bool,
+    /// How long a task may show no sign of life, in milliseconds.
+    patience: Option<i64>,
+    /// When signs of life are looked for next, and the task that shows none and is ended because of it.
+    next_look: Instant,
+    hung: Option<String>,
     /// Supervisors that this platform has started.
     spawned: BTreeMap<String, Child>,
     /// Stages that an event was written for.
@@ -164,26 +109,43 @@ struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    fn new(training: &'a Training, plan: &'a JobPlan) -> Self {
+    fn new(training: &'a Training, plan: &'a JobPlan, job: &'a Value) -> Self {
         let (spawned, told, ends) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { training, plan, spawned, told, ends, ending: None, vanished: BTreeMap::new() }
+        let minute = i64::try_from(training.options().timing.minute.as_millis()).unwrap_or(i64::MAX);
+        let patience = Policy::of(job).ok().and_then(|policy| hang::minutes(job, policy));
+        let patience = patience.map(|minutes| i64::try_from(minutes).unwrap_or(i64::MAX).saturating_mul(minute));
+        Self {
+            training,
+            plan,
+            job,
+            auto_stop: auto_stop(training, plan, job),
+            over: false,
+            patience,
+            next_look: Instant::now(),
+            hung: None,
+            spawned,
+            told,
+            ends,
+            ending: None,
+            vanished: BTreeMap::new(),
+        }
     }
 
-    /// Looks at all tasks again and again; returns how they ended, and whether their time was over.
-    async fn run(&mut self, stop: &CancellationToken, auto_stop: Option<Instant>) -> (Vec<TaskEnd>, bool) {
+    /// Looks at all tasks again and again; returns how they ended.
+    async fn run(&mut self, stop: &CancellationToken) -> Vec<TaskEnd> {
         let tasks = self.plan.tasks();
         let mut ticks = interval(self.training.options().timing.poll);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut over = false;
         loop {
             ticks.tick().await;
-            if !over && auto_stop.is_some_and(|at| Instant::now() >= at) {
+            if !self.over && self.auto_stop.is_some_and(|at| self.training.now() >= at) {
                 // Refused only when the job is being stopped already.
-                over = schedule::stop(self.training, &self.plan.id).is_ok();
+                self.over = schedule::stop(self.training, &self.plan.id).is_ok();
             }
             if stop.is_cancelled() {
                 self.ending.get_or_insert_with(Instant::now);
             }
+            self.look_for_hangs(&tasks);
             for task in &tasks {
                 if !self.ends.contains_key(&task.id()) {
                     self.look(task);
@@ -194,11 +156,34 @@ impl<'a> Watcher<'a> {
                 }
             }
             if self.ends.len() == tasks.len() {
-                return (tasks.iter().filter_map(|task| self.ends.remove(&task.id())).collect(), over);
+                return tasks.iter().filter_map(|task| self.ends.remove(&task.id())).collect();
             }
             if self.ends.values().any(|end| end.exit_code != 0) {
                 self.ending.get_or_insert_with(Instant::now);
             }
+        }
+    }
+
+    /// From time to time looks for a task that shows no sign of life. It is told of once; when the job wants to be started again
+    /// then, its tasks are ended.
+    fn look_for_hangs(&mut self, tasks: &[Task]) {
+        let Some(patience) = self.patience else { return };
+        if self.ending.is_some() || Instant::now() < self.next_look {
+            return;
+        }
+        self.next_look = Instant::now() + self.training.options().timing.samples;
+        let running = |task: &&Task| !self.ends.contains_key(&task.id());
+        let suspected = tasks.iter().filter(running).find(|task| {
+            let folder = task_folder(self.training.jobs(), &self.plan.id, &task.id());
+            hang::is_suspected(&usage::latest(&folder), patience)
+        });
+        let Some(task) = suspected.map(Task::id) else { return };
+        self.patience = None;
+        let text = format!("[{task}] The task may be suspended: no I/O and no use of the processor for a long time.");
+        record::add(self.training.state(), &self.plan.id, &Event::warning(text));
+        if Policy::of(self.job).is_ok_and(|policy| policy.allows(Fault::Hang, self.job)) {
+            self.hung = Some(task);
+            self.ending = Some(Instant::now());
         }
     }
 
@@ -207,7 +192,7 @@ impl<'a> Watcher<'a> {
         let id = task.id();
         let folder = task_folder(self.training.jobs(), &self.plan.id, &id);
         match observe(&folder) {
-            Err(error) => self.end(task, -1, now(), format!("its status cannot be read: {error}")),
+            Err(error) => self.end(task, -1, usage::now(), format!("its status cannot be read: {error}")),
             Ok(Observed::Finished(finish)) => {
                 self.stage(&id, &finish.stage);
                 let stage = finish.stage.as_str();
@@ -229,11 +214,11 @@ impl<'a> Watcher<'a> {
                 let since = *self.vanished.entry(id).or_insert_with(Instant::now);
                 if status.kill_programs(&folder) || since.elapsed() > PATIENCE {
                     let reason = "its supervisor ended without recording a result; it was killed, or the machine was";
-                    self.end(task, -1, now(), reason.into());
+                    self.end(task, -1, usage::now(), reason.into());
                 }
             }
             Ok(Observed::NotStarted) if self.ending.is_some() && !self.spawned.contains_key(&id) => {
-                self.end(task, -1, now(), "it was not started".into());
+                self.end(task, -1, usage::now(), "it was not started".into());
             }
             Ok(Observed::NotStarted) => self.spawn(task, &folder),
         }
@@ -245,13 +230,13 @@ impl<'a> Watcher<'a> {
         let Some(child) = self.spawned.get_mut(&id) else {
             match supervisor(&self.training.options().executable, folder) {
                 Ok(child) => drop(self.spawned.insert(id, child)),
-                Err(error) => self.end(task, -1, now(), format!("its supervisor cannot be started: {error}")),
+                Err(error) => self.end(task, -1, usage::now(), format!("its supervisor cannot be started: {error}")),
             }
             return;
         };
         // It may have taken the task up and ended since we looked.
         if let (Ok(Some(status)), false) = (child.try_wait(), folder.join(STATUS_FILE).exists()) {
-            self.end(task, -1, now(), format!("its supervisor did not take it up ({status})"));
+            self.end(task, -1, usage::now(), format!("its supervisor did not take it up ({status})"));
         }
     }
 
@@ -305,31 +290,4 @@ fn supervisor(executable: &Path, folder: &Path) -> std::io::Result<Child> {
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Ended, LEADER, TaskEnd};
-
-    fn end(task: &str, exit_code: i32, ended_by_us: bool) -> TaskEnd {
-        TaskEnd { task: task.into(), exit_code, message: String::new(), at: i64::from(200 - exit_code), ended_by_us }
-    }
-
-    #[test]
-    fn the_task_that_failed_first_is_the_reason() {
-        let ended = Ended { tasks: vec![end("worker-0", 143, true), end("worker-1", 3, false)], ..Ended::default() };
-        assert_eq!(ended.failure().unwrap(), "worker-1 exited with code 3");
-        assert_eq!(ended.culprit(), Some("worker-1"));
-        let found_later = Ended { tasks: vec![end("worker-0", 3, false), end("worker-1", 143, false)], ..Ended::default() };
-        assert_eq!(found_later.culprit(), Some("worker-1"));
-        let fine = Ended { tasks: vec![end("worker-0", 0, false), end("worker-1", 143, true)], ..Ended::default() };
-        assert_eq!(fine.failure(), None);
-        let led =
-            Ended { tasks: vec![end("worker-0", 0, false), end("worker-1", 143, false)], is_led: true, ..Ended::default() };
-        assert_eq!((led.failure(), led.culprit()), (None, None));
-        let led_to_nothing = Ended { tasks: vec![end(LEADER, 1, false), end("worker-1", 143, true)], ..led };
-        assert_eq!(led_to_nothing.culprit(), Some(LEADER));
-        let lost = Ended { lost: Some("no such bucket".into()), ..fine };
-        assert_eq!(lost.failure().unwrap(), "outputs could not be uploaded: no such bucket");
-    }
 }

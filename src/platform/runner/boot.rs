@@ -4,17 +4,24 @@ use std::io;
 use std::net::TcpListener;
 use std::path::Path;
 
+use crate::platform::runner::hosts;
 use crate::platform::runner::layout::Layout;
-use crate::platform::runner::plan::{Access, Boot, Channel, Family, JobPlan, Task, node_address};
+use crate::platform::runner::plan::{Access, Boot, Channel, Family, JobPlan, Launcher, Task, node_address};
+
+/// The documented ports of parameter servers and workers of TensorFlow.
+const PORTS: std::ops::Range<u16> = 5000..10_000;
+
+/// The documented port of `torchrun` where the job names none.
+const TORCHRUN_PORT: u16 = 18_888;
 
 /// What the tasks of one job agree on before they start.
 #[derive(Clone, Debug, Default)]
 pub struct Meeting {
-    /// A free port of the first node, for `--init_method`.
+    /// A free port of the first node, for `--init_method` and the launchers.
     port: u16,
-    /// `address:port` of each parameter server.
+    /// `host:port` of each parameter server.
     ps_hosts: Vec<String>,
-    /// `address:port` of each TensorFlow worker.
+    /// `host:port` of each TensorFlow worker.
     worker_hosts: Vec<String>,
 }
 
@@ -23,24 +30,28 @@ impl Meeting {
     ///
     /// # Errors
     /// The loopback addresses cannot be used.
-    pub fn arrange(plan: &JobPlan) -> io::Result<Self> {
+    pub fn arrange(plan: &JobPlan, has_names: bool) -> io::Result<Self> {
         // All listeners are held until all ports are known, so that no port is given twice.
         let mut held = Vec::new();
-        let mut hosts = || -> io::Result<Vec<String>> {
-            (0..plan.nodes)
-                .map(|node| {
-                    let listener = TcpListener::bind((node_address(node), 0))?;
-                    let host = listener.local_addr()?.to_string();
-                    held.push(listener);
-                    Ok(host)
-                })
-                .collect()
+        let mut hosts = |role| -> io::Result<Vec<String>> {
+            let host = |index| {
+                let task = Task { role, index };
+                let listener = listen(&task, PORTS)?;
+                let port = listener.local_addr()?.port();
+                held.push(listener);
+                let host = if has_names { hosts::name(plan, &task) } else { task.address().to_string() };
+                Ok(format!("{host}:{port}"))
+            };
+            (0..plan.nodes).map(host).collect()
         };
         match plan.family() {
-            Family::TensorFlow if plan.nodes > 1 => Ok(Self { port: 0, ps_hosts: hosts()?, worker_hosts: hosts()? }),
-            Family::PyTorch => {
-                let first = TcpListener::bind((node_address(0), 0))?;
-                Ok(Self { port: first.local_addr()?.port(), ..Self::default() })
+            Family::TensorFlow if plan.nodes > 1 => {
+                Ok(Self { port: 0, ps_hosts: hosts("ps")?, worker_hosts: hosts("worker")? })
+            }
+            Family::PyTorch | Family::Ascend => {
+                let first = Task { role: "worker", index: 0 };
+                let wanted = if plan.launcher() == Some(Launcher::Torchrun) { TORCHRUN_PORT } else { 0 };
+                Ok(Self { port: listen(&first, wanted..wanted)?.local_addr()?.port(), ..Self::default() })
             }
             _ => Ok(Self::default()),
         }
@@ -72,6 +83,17 @@ impl Meeting {
     }
 }
 
+/// Listens on a port of a task's node: the first free one of the range (beginning somewhere in it, so that jobs that start at the
+/// same time do not all try the same), else any.
+fn listen(task: &Task, ports: std::ops::Range<u16>) -> io::Result<TcpListener> {
+    let address = task.address();
+    let length = u32::from(ports.end - ports.start).max(1);
+    let begin = std::process::id().wrapping_mul(31).wrapping_add(u32::from(ports.start)) % length;
+    let candidates = (0..length).map(|step| ports.start + ((begin + step) % length) as u16);
+    let found = candidates.filter(|&port| port > 0).find_map(|port| TcpListener::bind((address, port)).ok());
+    found.map_or_else(|| TcpListener::bind((address, 0)), Ok)
+}
+
 /// Builds program and arguments. `python` and `mpirun` are programs of this machine, `channels` hold local paths.
 pub fn command(
     plan: &JobPlan,
@@ -92,17 +114,25 @@ pub fn command(
     }));
     let argv = match &plan.boot {
         Boot::File(file) => {
-            let mut argv = vec![programs.python.clone(), code.join(file).to_string_lossy().into_owned()];
+            let script = code.join(file).to_string_lossy().into_owned();
+            if let Some(launcher) = plan.launcher() {
+                return launched(launcher, plan, task, meeting, programs, [vec![script], arguments].concat());
+            }
+            let mut argv = vec![programs.python.clone(), script];
             argv.extend(meeting.arguments(plan, task));
             argv.extend(arguments);
             argv
         }
         Boot::Command(command) => {
             let quoted = arguments.iter().map(|argument| format!(" {}", quote(argument))).collect::<String>();
-            vec!["/bin/bash".to_owned(), "-c".to_owned(), layout.replace(command) + &quoted]
+            return vec!["/bin/bash".to_owned(), "-c".to_owned(), layout.replace(command) + &quoted];
         }
     };
-    if plan.is_led() { ranks(plan, task, programs, argv) } else { argv }
+    match plan.family() {
+        Family::Mpi if plan.is_led() => ranks(plan, task, programs, argv),
+        Family::Ascend if plan.cards > 0 => per_card(plan, task, programs, argv),
+        _ => argv,
+    }
 }
 
 /// Programs of this machine that a command names.
@@ -114,6 +144,16 @@ pub struct Programs {
     pub has_pip: bool,
     /// Open MPI's launcher.
     pub mpirun: String,
+    /// The launcher that the job has chosen, if it has.
+    pub launcher: String,
+    /// The list of nodes for `mpirun`.
+    pub hostfile: String,
+    /// The rank table that HCCL reads.
+    pub rank_table: String,
+    /// The script that runs a program once for each card.
+    pub run_per_card: String,
+    /// Words before a program that let it see the names of the job's nodes.
+    pub wrapper: Vec<String>,
 }
 
 /// One command for all ranks on the first node; the others say where the log is and wait to be ended.
@@ -122,15 +162,69 @@ fn ranks(plan: &JobPlan, task: &Task, programs: &Programs, argv: Vec<String>) ->
         let script = "echo 'the training log is in worker-0'; exec sleep 365d";
         return ["/bin/bash", "-c", script].map(str::to_owned).to_vec();
     }
-    let mut launch = vec![programs.mpirun.clone()];
-    launch.extend(["--allow-run-as-root", "--oversubscribe", "-np"].map(str::to_owned));
-    launch.push(plan.nodes.to_string());
+    let mut launch = vec![programs.mpirun.clone(), "--allow-run-as-root".to_owned(), "--oversubscribe".to_owned()];
+    launch.extend(["-hostfile".to_owned(), programs.hostfile.clone()]);
+    launch.extend(["-bind-to", "none", "-map-by", "slot"].map(str::to_owned));
+    launch.extend(["-mca", "plm_rsh_agent", "ssh", "-mca", "plm_rsh_no_tree_spawn", "true"].map(str::to_owned));
+    launch.extend(["-np".to_owned(), (plan.nodes * plan.cards.max(1)).to_string()]);
     launch.extend(argv);
     launch
 }
 
+/// One run of the program for each card of the node.
+fn per_card(plan: &JobPlan, task: &Task, programs: &Programs, argv: Vec<String>) -> Vec<String> {
+    let mut launch = vec!["/bin/bash".to_owned(), programs.run_per_card.clone()];
+    let (first, size) = (task.index * plan.cards, plan.nodes * plan.cards);
+    launch.extend([plan.cards, first, size].map(|number| number.to_string()));
+    launch.extend([plan.workload(), programs.rank_table.clone()]);
+    launch.extend(argv);
+    launch
+}
+
+/// The launcher of the framework, which starts one process a card by itself. `program` is the boot file with its arguments.
+fn launched(
+    launcher: Launcher,
+    plan: &JobPlan,
+    task: &Task,
+    meeting: &Meeting,
+    programs: &Programs,
+    program: Vec<String>,
+) -> Vec<String> {
+    let (nodes, cards, index) = (plan.nodes, plan.cards.max(1), task.index);
+    let master = node_address(0);
+    let port = plan.variable("MA_TORCHRUN_MASTER_PORT").map_or_else(|| meeting.port.to_string(), str::to_owned);
+    let mut argv = vec![programs.launcher.clone()];
+    match launcher {
+        Launcher::Torchrun => {
+            argv.extend((nodes == 1).then(|| "--standalone".to_owned()));
+            argv.extend([format!("--nnodes={nodes}"), format!("--nproc_per_node={cards}")]);
+            if nodes > 1 {
+                argv.extend([format!("--node_rank={index}"), format!("--master_addr={master}")]);
+                argv.extend([format!("--master_port={port}"), format!("--rdzv_id={}", plan.id)]);
+                argv.push("--rdzv_backend=static".to_owned());
+            }
+            let extra = plan.variable("MA_EXTRA_TORCHRUN_PARAMS").unwrap_or_default();
+            argv.extend(extra.split_whitespace().map(str::to_owned));
+        }
+        Launcher::Msrun => {
+            argv.extend([format!("--worker_num={}", nodes * cards), format!("--local_worker_num={cards}")]);
+            if nodes > 1 {
+                argv.extend([format!("--master_addr={master}"), format!("--node_rank={index}")]);
+            }
+            let limit = plan.variable("MSRUN_CLUSTER_TIME_OUT").unwrap_or("600");
+            argv.extend([format!("--master_port={}", meeting.port), "--join=True".to_owned()]);
+            argv.push(format!("--cluster_time_out={limit}"));
+            if plan.variable("MS_RANKTABLE_ENABLE") == Some("True") && !programs.rank_table.is_empty() {
+                argv.push(format!("--rank_table_file={}", programs.rank_table));
+            }
+        }
+    }
+    argv.extend(program);
+    argv
+}
+
 /// A word that the shell takes literally.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "-_=./:,@%+".contains(character);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
@@ -140,8 +234,8 @@ mod tests {
     use std::path::Path;
 
     use super::{Meeting, Programs, command, quote};
-    use crate::platform::runner::layout::{JOB_DIR, Layout};
-    use crate::platform::runner::plan::{Access, Boot, Channel, Engine, Family, JobPlan, ObsPlace, Task};
+    use crate::platform::runner::layout::Layout;
+    use crate::platform::runner::plan::{Access, Boot, Channel, Family, JobPlan, ObsPlace, Task};
 
     fn plan(family: Family, nodes: u32, boot: Boot) -> JobPlan {
         let channel = |name: &str, access| Channel {
@@ -149,22 +243,15 @@ mod tests {
             remote: ObsPlace::parse("obs://b/d/").unwrap(),
             local_dir: String::new(),
             access,
+            predownload: false,
         };
         JobPlan {
-            id: "1".into(),
-            code: ObsPlace::parse("obs://b/code/"),
-            local_code_dir: JOB_DIR.into(),
             boot,
-            working_dir: None,
-            engine: Some(Engine { id: "e".into(), name: "E".into(), family, module: None }),
             inputs: vec![channel("data_url", Access::Parameter)],
             outputs: vec![channel("OUT", Access::Environment)],
             parameters: vec![("epochs".into(), "3".into()), ("fast".into(), String::new())],
-            environment: Vec::new(),
             nodes,
-            cores: 2,
-            memory: 1,
-            log: None,
+            ..JobPlan::example(family)
         }
     }
 
@@ -174,7 +261,15 @@ mod tests {
             Meeting { port: 5, ps_hosts: vec!["p:1".into(), "q:2".into()], worker_hosts: vec!["r:3".into(), "s:4".into()] };
         let layout = Layout::new(Path::new("/j"), plan, &task);
         let channels = [(&plan.inputs[0], "/in".to_owned()), (&plan.outputs[0], "/out".to_owned())];
-        let programs = Programs { python: "python3".into(), has_pip: true, mpirun: "mpirun".into() };
+        let programs = Programs {
+            python: "python3".into(),
+            mpirun: "mpirun".into(),
+            launcher: "torchrun".into(),
+            hostfile: "/hosts".into(),
+            rank_table: "/table".into(),
+            run_per_card: "/run".into(),
+            ..Programs::default()
+        };
         command(plan, &task, &meeting, &layout, &programs, Path::new("/c"), &channels)
     }
 
@@ -192,8 +287,44 @@ mod tests {
         assert_eq!(flow[6..10], ["--worker_hosts", "r:3,s:4", "--job_name", "worker"]);
         assert_eq!(build(&plan(Family::TensorFlow, 1, file()), 0)[2..], tail);
         let led = build(&plan(Family::Mpi, 2, file()), 0);
-        assert_eq!(led[..6], ["mpirun", "--allow-run-as-root", "--oversubscribe", "-np", "2", "python3"]);
+        assert_eq!(led[..5], ["mpirun", "--allow-run-as-root", "--oversubscribe", "-hostfile", "/hosts"]);
+        let at = led.iter().position(|word| word == "-np").unwrap();
+        assert_eq!(led[at + 1..at + 4], ["2", "python3", "/c/main.py"]);
         assert!(build(&plan(Family::Mpi, 2, file()), 1)[2].contains("sleep"));
+    }
+
+    #[test]
+    fn cards_are_run_one_by_one_or_by_a_launcher() {
+        let file = || Boot::File("main.py".into());
+        let cards = JobPlan { cards: 2, ..plan(Family::Ascend, 2, file()) };
+        let argv = build(&cards, 1);
+        assert_eq!(argv[..9], ["/bin/bash", "/run", "2", "2", "4", "modelarts-job-1", "/table", "python3", "/c/main.py"]);
+        assert_eq!(argv[9..], ["--data_url=/in", "--epochs=3", "--fast"]);
+        let method = |name: &str| vec![("MA_RUN_METHOD".to_owned(), name.to_owned())];
+        let several = JobPlan { environment: method("torchrun"), ..cards.clone() };
+        assert_eq!(
+            build(&several, 1)[..9],
+            [
+                "torchrun",
+                "--nnodes=2",
+                "--nproc_per_node=2",
+                "--node_rank=1",
+                "--master_addr=127.0.0.1",
+                "--master_port=5",
+                "--rdzv_id=1",
+                "--rdzv_backend=static",
+                "/c/main.py",
+            ]
+        );
+        let one = JobPlan { environment: method("torchrun"), ..plan(Family::PyTorch, 1, file()) };
+        assert_eq!(build(&one, 0)[..5], ["torchrun", "--standalone", "--nnodes=1", "--nproc_per_node=1", "/c/main.py"]);
+        let mind = JobPlan { environment: method("msrun"), ..cards };
+        assert_eq!(
+            build(&mind, 0)[1..5],
+            ["--worker_num=4", "--local_worker_num=2", "--master_addr=127.0.0.1", "--node_rank=0"]
+        );
+        let other = JobPlan { environment: method("torchrun"), ..plan(Family::TensorFlow, 1, file()) };
+        assert_eq!(build(&other, 0)[0], "python3");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::platform::runner::layout::{HOME, LOG_DIR, Layout, MOUNT};
-use crate::platform::runner::plan::{Access, Channel, Family, JobPlan, Task, node_address};
+use crate::platform::runner::plan::{Access, Channel, Family, JobPlan, Task};
+use crate::platform::runner::{cards, hosts};
 
 /// The program search path of a bare system.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -17,6 +18,8 @@ pub struct Surroundings {
     pub obs_endpoint: String,
     /// Region name.
     pub region: String,
+    /// The names of a job's nodes are known to its programs.
+    pub has_names: bool,
 }
 
 /// Builds the environment of one task. `code` is the folder with the code directory's content, `channels` the local path of each
@@ -53,13 +56,13 @@ pub fn build(
     set("MA_CURRENT_INSTANCE_NAME", name);
     set("MA_VJ_NAME", plan.workload());
     set("MA_TASK_NAME", task.role.to_owned());
-    set("MA_NUM_GPUS", "0".to_owned());
     set("S3_ENDPOINT", surroundings.obs_endpoint.clone());
     set("S3_USE_HTTPS", u8::from(surroundings.obs_endpoint.starts_with("https:")).to_string());
     set("S3_VERIFY_SSL", "0".to_owned());
     set("MA_APIGW_ENDPOINT", surroundings.endpoint.clone());
     set("REGION_NAME", surroundings.region.clone());
-    variables.extend(nodes(plan, task));
+    variables.extend(cards::variables(plan, task, layout));
+    variables.extend(nodes(plan, task, surroundings.has_names));
     for (channel, path) in channels.iter().filter(|(channel, _)| channel.access == Access::Environment) {
         variables.insert(channel.name.clone(), path.clone());
     }
@@ -68,8 +71,12 @@ pub fn build(
 }
 
 /// What a task knows of the others.
-fn nodes(plan: &JobPlan, task: &Task) -> BTreeMap<String, String> {
-    let addresses = || (0..plan.nodes).map(|node| node_address(node).to_string()).collect::<Vec<_>>().join(",");
+fn nodes(plan: &JobPlan, task: &Task, has_names: bool) -> BTreeMap<String, String> {
+    let host = |role, index| {
+        let task = Task { role, index };
+        if has_names { hosts::name(plan, &task) } else { task.address().to_string() }
+    };
+    let list = |role| (0..plan.nodes).map(|index| host(role, index)).collect::<Vec<_>>().join(",");
     let mut variables = BTreeMap::from([
         ("MA_CURRENT_IP".to_owned(), task.address().to_string()),
         ("MA_CURRENT_HOST_IP".to_owned(), task.address().to_string()),
@@ -78,12 +85,11 @@ fn nodes(plan: &JobPlan, task: &Task) -> BTreeMap<String, String> {
         ("VK_TASK_INDEX".to_owned(), task.index.to_string()),
         ("MA_TASK_INDEX".to_owned(), task.index.to_string()),
         ("VC_WORKER_NUM".to_owned(), plan.nodes.to_string()),
-        // Addresses, not names: without a container there is no resolver of the job's own to ask.
-        ("VC_WORKER_HOSTS".to_owned(), addresses()),
+        ("VC_WORKER_HOSTS".to_owned(), list("worker")),
     ]);
     if plan.family() == Family::TensorFlow && plan.nodes > 1 {
         variables.insert("VC_PS_NUM".to_owned(), plan.nodes.to_string());
-        variables.insert("VC_PS_HOSTS".to_owned(), addresses());
+        variables.insert("VC_PS_HOSTS".to_owned(), list("ps"));
     }
     variables
 }

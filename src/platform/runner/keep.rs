@@ -11,11 +11,37 @@ use tokio_util::sync::CancellationToken;
 
 use crate::platform::runner::Error;
 use crate::platform::runner::layout::{self, LOG_DIR, Layout};
-use crate::platform::runner::plan::{JobPlan, ObsPlace, Task};
+use crate::platform::runner::plan::{Channel, JobPlan, ObsPlace, Task};
+use crate::platform::runner::spec::{read_json, replace_json};
 use crate::platform::runner::transfer::Transfer;
 
 /// Size and time of change (nanoseconds since 1970) of each file: when it is the same, the files are taken to be.
-type Signature = BTreeMap<PathBuf, (u64, u128)>;
+type Signature = BTreeMap<PathBuf, (u64, u64)>;
+
+/// Name of the file in a task's folder that tells, by the output's name, what was fetched into its outputs before the start.
+const FETCHED_FILE: &str = "fetched.json";
+
+/// Remembers what is in an output's folder now, before the start: what does not change is not sent back, where another task of
+/// the job may have stored something newer meanwhile.
+///
+/// # Errors
+/// The folders cannot be read or written.
+pub fn remember_fetched(layout: &Layout, output: &Channel) -> io::Result<()> {
+    let file = layout.folder().join(FETCHED_FILE);
+    let mut fetched: BTreeMap<String, Signature> = read_json(&file)?.unwrap_or_default();
+    let folder = layout.local(&output.local_dir);
+    let names = signature(&folder, Links::Follow)?.into_iter();
+    let names = names.filter_map(|(path, is)| Some((path.strip_prefix(&folder).ok()?.to_owned(), is)));
+    fetched.insert(output.name.clone(), names.collect());
+    replace_json(&file, &fetched)
+}
+
+/// What was fetched into an output before the start.
+fn fetched(layout: &Layout, output: &Channel) -> Option<Signature> {
+    let fetched: BTreeMap<String, Signature> = read_json(&layout.folder().join(FETCHED_FILE)).ok()??;
+    let folder = layout.local(&output.local_dir);
+    Some(fetched.get(&output.name)?.iter().map(|(name, is)| (folder.join(name), *is)).collect())
+}
 
 /// Is told what happens to which task's outputs.
 pub type Tell<'a> = &'a (dyn Fn(&Task, String) + Sync);
@@ -59,9 +85,14 @@ impl<'a> Keeper<'a> {
             let name = layout::log_name(&self.plan.id, &task.id());
             let own = layout.local(LOG_DIR);
             let written = signature(&own, Links::Skip).unwrap_or_default().into_iter().filter(|(_, (size, _))| *size > 0);
-            let written = written.filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"));
+            // What the runs on single cards print goes to the place itself, under names that say the rank.
+            let ranked = format!("{}-proc-rank-", self.plan.workload());
+            let is_ranked = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&ranked));
+            let written =
+                written.filter(|(path, _)| is_ranked(path) || path.extension().is_some_and(|extension| extension == "log"));
             let mut files = vec![(layout.log().to_owned(), name)];
             files.extend(written.filter_map(|(path, _)| {
+                let folder = if is_ranked(&path) { "" } else { folder.as_str() };
                 let relative = format!("{folder}{}", path.strip_prefix(&own).ok()?.to_str()?);
                 Some((path, relative))
             }));
@@ -96,9 +127,13 @@ impl<'a> Keeper<'a> {
                 };
                 tell(&task, format!(" Training output(parameter name: {}) Uploading.", output.name));
                 let started = Instant::now();
-                let stored = match self.sent.get(&folder) {
-                    Some(sent) if Some(sent) == now.as_ref() => Ok(()),
-                    _ => self.transfer.store_directory(&folder, &output.remote.folder(), &self.cancel).await,
+                let before = self.sent.get(&folder).cloned().or_else(|| fetched(&layout, output));
+                let stored = match &now {
+                    Some(now) if before.as_ref() == Some(now) => Ok(()),
+                    _ => {
+                        let names = changed(&layout, &folder, before.as_ref(), now.as_ref());
+                        self.transfer.store_directory(&folder, names, &output.remote.folder(), &self.cancel).await
+                    }
                 };
                 if stored.is_ok() {
                     let seconds = started.elapsed().as_secs_f64();
@@ -128,6 +163,19 @@ impl<'a> Keeper<'a> {
     }
 }
 
+/// Writes the names of the files that have changed to a file, each ended by NUL; `None` when all of the folder is to be sent.
+fn changed(layout: &Layout, folder: &Path, before: Option<&Signature>, now: Option<&Signature>) -> Option<PathBuf> {
+    let (before, now) = (before?, now?);
+    let mut names = String::new();
+    for (path, _) in now.iter().filter(|&(path, is)| before.get(path) != Some(is)) {
+        names.push_str(path.strip_prefix(folder).ok()?.to_str()?);
+        names.push('\0');
+    }
+    let file = layout.folder().join("changed.names");
+    fs::write(&file, names).ok()?;
+    Some(file)
+}
+
 /// Copies a file that may be large, off the threads that serve requests. The copy is always a new file: one that is there
 /// may be of another log and have its mode, read-only perhaps.
 async fn snapshot(from: &Path, to: &Path) -> io::Result<()> {
@@ -142,6 +190,7 @@ async fn snapshot(from: &Path, to: &Path) -> io::Result<()> {
 fn file_signature(path: &Path) -> io::Result<Signature> {
     let data = fs::metadata(path)?;
     let changed = data.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    let changed = u64::try_from(changed).unwrap_or(u64::MAX);
     Ok(Signature::from([(path.to_owned(), (data.len(), changed))]))
 }
 

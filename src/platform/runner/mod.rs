@@ -5,8 +5,10 @@
 //! [`keep`] brings logs and outputs to the object store. Nothing here knows API documents: `modelarts` does.
 
 pub mod boot;
+pub mod cards;
 pub mod environment;
 pub mod error;
+pub mod hosts;
 pub mod keep;
 pub mod layout;
 pub mod plan;

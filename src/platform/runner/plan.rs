@@ -62,6 +62,8 @@ pub struct Channel {
     pub local_dir: String,
     /// How the program is told.
     pub access: Access,
+    /// Of an output: what is there already is fetched before the start.
+    pub predownload: bool,
 }
 
 /// What is started.
@@ -82,8 +84,38 @@ pub enum Family {
     TensorFlow,
     /// The first node starts all ranks with `mpirun`; the others wait for it.
     Mpi,
+    /// One process a card, told of each other by a rank table.
+    Ascend,
     /// One process a node and nothing more.
     Plain,
+}
+
+/// Kinds of accelerator cards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardKind {
+    /// NVIDIA's.
+    Gpu,
+    /// Ascend.
+    Npu,
+}
+
+/// The launcher of a job whose environment names one in `MA_RUN_METHOD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Launcher {
+    /// `PyTorch`'s.
+    Torchrun,
+    /// `MindSpore`'s.
+    Msrun,
+}
+
+impl Launcher {
+    /// The value of `MA_RUN_METHOD`, and the name of the program.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Torchrun => "torchrun",
+            Self::Msrun => "msrun",
+        }
+    }
 }
 
 /// The engine of a preset image.
@@ -124,6 +156,12 @@ pub struct JobPlan {
     pub environment: Vec<(String, String)>,
     /// Number of nodes.
     pub nodes: u32,
+    /// Cards of a node.
+    pub cards: u32,
+    /// What kind of cards they are; `None` without any.
+    pub card_kind: Option<CardKind>,
+    /// The cards of all nodes, node by node, as the machine counts them.
+    pub devices: Vec<u32>,
     /// Cores of the flavor.
     pub cores: u32,
     /// Memory of the flavor in bytes.
@@ -174,6 +212,19 @@ impl JobPlan {
         self.family() == Family::Mpi && self.nodes > 1
     }
 
+    /// A variable of the user's own, with a value.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.environment.iter().rev().find(|(other, _)| other == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// The launcher that the user has chosen for an engine that offers the choice, when the program is a file of Python.
+    pub fn launcher(&self) -> Option<Launcher> {
+        let offers = matches!(self.family(), Family::PyTorch | Family::Ascend) && matches!(self.boot, Boot::File(_));
+        let method = self.variable("MA_RUN_METHOD").filter(|_| offers)?;
+        [Launcher::Torchrun, Launcher::Msrun].into_iter().find(|launcher| launcher.name() == method)
+    }
+
     /// The workload's name, which log files begin with.
     pub fn workload(&self) -> String {
         format!("modelarts-job-{}", self.id)
@@ -184,6 +235,32 @@ impl JobPlan {
 pub fn tasks(family: Family, nodes: u32) -> Vec<Task> {
     let roles: &[&'static str] = if family == Family::TensorFlow && nodes > 1 { &["worker", "ps"] } else { &["worker"] };
     roles.iter().flat_map(|&role| (0..nodes).map(move |index| Task { role, index })).collect()
+}
+
+#[cfg(test)]
+impl JobPlan {
+    /// A job of one node that runs `main.py` of `obs://b/code/`.
+    pub(crate) fn example(family: Family) -> Self {
+        Self {
+            id: "1".into(),
+            code: ObsPlace::parse("obs://b/code/"),
+            local_code_dir: crate::platform::runner::layout::JOB_DIR.into(),
+            boot: Boot::File("main.py".into()),
+            working_dir: None,
+            engine: Some(Engine { id: "e".into(), name: "E".into(), family, module: None }),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            parameters: Vec::new(),
+            environment: Vec::new(),
+            nodes: 1,
+            cards: 0,
+            card_kind: None,
+            devices: Vec::new(),
+            cores: 2,
+            memory: 1,
+            log: None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,13 +7,14 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::platform::runner::Error;
 use crate::platform::runner::boot::{self, Meeting, Programs};
 use crate::platform::runner::environment::{self, Surroundings};
 use crate::platform::runner::layout::{HOME, LOG_DIR, Layout, MOUNT};
-use crate::platform::runner::plan::{Boot, Channel, JobPlan, ObsPlace, Task};
-use crate::platform::runner::spec::{SPEC_FILE, Step, TRAINING, TaskSpec, replace_json};
+use crate::platform::runner::plan::{Boot, CardKind, Channel, JobPlan, ObsPlace, Task};
+use crate::platform::runner::spec::{SPEC_FILE, STATUS_FILE, Step, TRAINING, TaskSpec, replace_json};
 use crate::platform::runner::transfer::{Fetched, Listed, Transfer};
+use crate::platform::runner::usage::USAGE_FILE;
+use crate::platform::runner::{Error, cards, hosts, keep};
 
 /// Documented limits of a code directory.
 const CODE_BYTES: u64 = 5 << 30;
@@ -22,6 +23,17 @@ const CODE_DEPTH: usize = 32;
 
 /// The accepted names of the file that lists Python packages, best first.
 const REQUIREMENTS: [&str; 4] = ["pip-requirement.txt", "pip-requirements.txt", "requirement.txt", "requirements.txt"];
+
+/// What the folder of a task takes over from an earlier start of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Earlier {
+    /// Nothing: it is the first start.
+    None,
+    /// What was recorded: log and usage. The task begins from empty folders, as in a new container.
+    Records,
+    /// Everything: only the processes are new.
+    Folders,
+}
 
 /// Everything a preparation needs beside the task.
 #[derive(Debug)]
@@ -42,17 +54,22 @@ pub struct Preparation<'a> {
     pub grace: u64,
     /// Milliseconds between samples of usage.
     pub sample_period: u64,
+    /// What is taken over from an earlier start.
+    pub earlier: Earlier,
 }
 
 impl Preparation<'_> {
-    /// Gets one task ready, from an empty folder. `tell` is called with each event.
+    /// Gets one task ready. `tell` is called with each event.
     ///
     /// # Errors
     /// Something the job names is not there or cannot be had; nothing was started then.
     pub async fn task(&self, task: &Task, tell: &(dyn Fn(String) + Sync)) -> Result<(), Error> {
         let (plan, layout) = (self.plan, Layout::new(self.jobs, self.plan, task));
         let tell = |message: &str| tell(format!("[{}]{message}", task.id()));
-        make_folders(plan, &layout)?;
+        make_folders(plan, &layout, self.earlier)?;
+        if self.earlier != Earlier::None {
+            log_line(&layout, "error, exiting: the task is started again")?;
+        }
         let code = self.code(&layout, &tell).await?;
         let channels = self.channels(&layout, &tell).await?;
         let working_directory = plan.working_dir.as_ref().map_or_else(|| code.clone(), |folder| layout.local(folder));
@@ -63,14 +80,18 @@ impl Preparation<'_> {
         let surroundings = self.surroundings;
         let mut variables = environment::build(plan, task, &layout, surroundings, &code.to_string_lossy(), &channels);
         let (steps, python) = self.steps(&layout, &code, &tell);
-        self.wrap_python(&layout, &python, &mut variables)?;
-        let programs = Programs { python, ..self.programs.clone() };
+        let bin = self.wrap_python(&layout, &python, &mut variables)?;
+        if plan.nodes > 1 {
+            hosts::write_access(self.jobs, plan, &layout, &bin, &variables)?;
+        }
+        let programs = self.files(Programs { python, ..self.programs.clone() }, &layout)?;
         let argv = boot::command(plan, task, self.meeting, &layout, &programs, &code, &channels);
         log_line(&layout, &format!("[init] start: {}", argv.join(" ")))?;
         let spec = TaskSpec {
             task: task.id(),
             folder: layout.folder().to_owned(),
             log: layout.log().to_owned(),
+            wrapper: programs.wrapper,
             steps: steps.into_iter().chain([Step { stage: TRAINING.to_owned(), argv }]).collect(),
             working_directory,
             environment: variables,
@@ -81,6 +102,19 @@ impl Preparation<'_> {
         };
         let file = layout.folder().join(SPEC_FILE);
         replace_json(&file, &spec).map_err(Error::local("cannot write", &file))
+    }
+
+    /// Writes the files by which the engine's processes find each other, and names them.
+    fn files(&self, mut programs: Programs, layout: &Layout) -> Result<Programs, Error> {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        if self.plan.is_led() {
+            programs.hostfile = text(hosts::write_hostfile(self.plan, layout)?);
+        }
+        if self.plan.card_kind == Some(CardKind::Npu) {
+            programs.rank_table = text(cards::write_tables(self.plan, layout)?);
+            programs.run_per_card = text(cards::write_script(layout)?);
+        }
+        Ok(programs)
     }
 
     /// Fetches the code directory; returns the folder it is in, or the home folder for a job without code.
@@ -122,9 +156,33 @@ impl Preparation<'_> {
             paths.push((input, path.to_string_lossy().into_owned()));
         }
         for output in &self.plan.outputs {
-            paths.push((output, layout.local(&output.local_dir).to_string_lossy().into_owned()));
+            let folder = layout.local(&output.local_dir);
+            // The same processes' folders have what they wrote, newer perhaps than what is stored.
+            if output.predownload && self.earlier != Earlier::Folders {
+                self.predownload(output, &folder, layout, tell).await?;
+            }
+            paths.push((output, folder.to_string_lossy().into_owned()));
         }
         Ok(paths)
+    }
+
+    /// Fetches what an output's place holds already; at the first start of all that may be nothing.
+    async fn predownload(
+        &self,
+        output: &Channel,
+        folder: &Path,
+        layout: &Layout,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<(), Error> {
+        log_line(layout, &format!("[init] download {}: {}", output.name, output.remote.url()))?;
+        let started = Instant::now();
+        if !self.transfer.list(&output.remote.folder()).await?.is_empty() {
+            self.transfer.fetch_directory(&output.remote, folder).await?;
+        }
+        keep::remember_fetched(layout, output).map_err(Error::local("cannot read", folder))?;
+        let seconds = started.elapsed().as_secs_f64();
+        tell(&format!("[time used: {seconds:.3}s] Training output(parameter name: {}) is predownloaded.", output.name));
+        Ok(())
     }
 
     /// The steps before the program, and the Python it runs with: a requirements file gives the task an environment of its own,
@@ -148,7 +206,8 @@ impl Preparation<'_> {
     }
 
     /// Puts `python` and `python3` on the search path: the names that commands written for the cloud's images use.
-    fn wrap_python(&self, layout: &Layout, python: &str, variables: &mut BTreeMap<String, String>) -> Result<(), Error> {
+    /// Returns the folder they are in.
+    fn wrap_python(&self, layout: &Layout, python: &str, variables: &mut BTreeMap<String, String>) -> Result<PathBuf, Error> {
         let folder = layout.folder().join("bin");
         fs::create_dir_all(&folder).map_err(Error::local("cannot create", &folder))?;
         for name in ["python", "python3"] {
@@ -162,7 +221,7 @@ impl Preparation<'_> {
         if let (Some(path), false) = (variables.get_mut("PATH"), user_set_it) {
             *path = format!("{}:{path}", folder.display());
         }
-        Ok(())
+        Ok(folder)
     }
 }
 
@@ -176,14 +235,27 @@ pub fn log_line(layout: &Layout, line: &str) -> Result<(), Error> {
     file.and_then(|mut file| writeln!(file, "[ModelArts Service Log]{line}")).map_err(Error::local("cannot write", path))
 }
 
-/// An empty task folder with the container's tree in it.
-fn make_folders(plan: &JobPlan, layout: &Layout) -> Result<(), Error> {
+/// A task folder with the container's tree in it, empty but for what is taken over.
+fn make_folders(plan: &JobPlan, layout: &Layout, earlier: Earlier) -> Result<(), Error> {
     let folder = layout.folder();
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::local("cannot remove", folder)(error));
+    let log = layout.log().file_name().unwrap_or_default();
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries.filter_map(Result::ok).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Error::local("cannot read", folder)(error)),
+    };
+    for entry in entries {
+        let (name, path) = (entry.file_name(), entry.path());
+        let is_kept = match earlier {
+            Earlier::None => false,
+            Earlier::Records => name == log || name == USAGE_FILE,
+            Earlier::Folders => name != STATUS_FILE,
+        };
+        if !is_kept {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let removed = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(Error::local("cannot remove", &path))?;
         }
-        _ => {}
     }
     let channels = plan.inputs.iter().chain(&plan.outputs).map(|channel| channel.local_dir.as_str());
     for path in [HOME, MOUNT, LOG_DIR, &plan.local_code_dir].into_iter().chain(channels) {

@@ -122,6 +122,14 @@ pub fn resident(pid: i32) -> u64 {
     kibibytes.unwrap_or(0) * 1024
 }
 
+/// Bytes that a process has read and written so far, wherever to: files, pipes, terminals (sockets do not count); 0 when it is
+/// gone or another user's.
+pub fn transferred(pid: i32) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let value = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0);
+    value("rchar:") + value("wchar:")
+}
+
 /// The name in parentheses may hold anything, so fields are counted from its last `)`.
 fn parse_stat(text: &str) -> Option<Stat> {
     let pid = text.split_once(' ')?.0.parse().ok()?;
@@ -151,6 +159,7 @@ mod tests {
         let me = ProcessId::current().unwrap();
         assert!(me.is_alive());
         assert!(super::resident(me.pid) > 100_000);
+        assert!(super::transferred(me.pid) > 0);
         assert!(!ProcessId { start_time: me.start_time + 1, ..me }.is_alive());
     }
 }

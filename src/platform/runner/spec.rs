@@ -41,6 +41,9 @@ pub struct TaskSpec {
     pub log: PathBuf,
     /// Programs to run one after the other; the first that fails ends the task.
     pub steps: Vec<Step>,
+    /// Words before each program: what makes its surroundings and then becomes it.
+    #[serde(default)]
+    pub wrapper: Vec<String>,
     /// Where they run.
     pub working_directory: PathBuf,
     /// Their whole environment.

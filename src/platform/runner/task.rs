@@ -96,9 +96,10 @@ struct Exit {
 }
 
 fn start(spec: &TaskSpec, step: &Step, log: &File) -> io::Result<Child> {
-    let (program, arguments) = step.argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut words = spec.wrapper.iter().chain(&step.argv);
+    let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
     Command::new(program)
-        .args(arguments)
+        .args(words)
         .env_clear()
         .envs(&spec.environment)
         .env(MARK, task_mark(&spec.folder))

@@ -2,12 +2,13 @@
 //! and keeps goes through the same verified copies as a user's own.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Credential, StaticCredential};
+use crate::copy::select::{Names, Selection};
 use crate::copy::{self, Plan, Silent};
 use crate::obs::{self, ObsUrl};
 use crate::platform::runner::Error;
@@ -108,13 +109,22 @@ impl Transfer {
         self.copy(from, plan, &CancellationToken::new()).await
     }
 
-    /// Stores what is in a local folder below a place. To give it up, cancel and wait: when it is only dropped, parts of large
+    /// Stores what is in a local folder below a place; only the files that a list (each ended by NUL) names, if there is one. To give
+    /// it up, cancel and wait: when it is only dropped, parts of large
     /// files stay at the store.
     ///
     /// # Errors
     /// Not all of it could be stored, or it was cancelled.
-    pub async fn store_directory(&self, from: &Path, to: &ObsPlace, cancel: &CancellationToken) -> Result<(), Error> {
-        self.copy(to, Plan::UploadFolder { source: from.to_owned(), destination: url(&to.folder()) }, cancel).await
+    pub async fn store_directory(
+        &self,
+        from: &Path,
+        names: Option<PathBuf>,
+        to: &ObsPlace,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        let plan = Plan::UploadFolder { source: from.to_owned(), destination: url(&to.folder()) };
+        let names = names.map(|path| Names { path: Some(path), null: true });
+        self.copy_selected(to, plan, Selection { names, ..Selection::default() }, cancel).await
     }
 
     /// Stores one file as an object. To be given up like [`Transfer::store_directory`].
@@ -126,7 +136,18 @@ impl Transfer {
     }
 
     async fn copy(&self, place: &ObsPlace, plan: Plan, cancel: &CancellationToken) -> Result<(), Error> {
-        let options = copy::Options { jobs: REQUESTS, memory: MEMORY, ..copy::Options::default() };
+        self.copy_selected(place, plan, Selection::default(), cancel).await
+    }
+
+    async fn copy_selected(
+        &self,
+        place: &ObsPlace,
+        plan: Plan,
+        selection: Selection,
+        cancel: &CancellationToken,
+    ) -> Result<(), Error> {
+        let selection = Arc::new(selection);
+        let options = copy::Options { jobs: REQUESTS, memory: MEMORY, selection, ..copy::Options::default() };
         let cancel = cancel.child_token();
         // A transfer that nobody waits for any more ends: the job was stopped, or the platform is.
         let _guard = cancel.clone().drop_guard();

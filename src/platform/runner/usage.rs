@@ -1,7 +1,7 @@
 //! CPU and memory of a task, sampled by its supervisor and read by the API.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,10 @@ use time::OffsetDateTime;
 use crate::platform::runner::process::{self, Stat};
 
 /// Name of the file of samples in a task's folder, one JSON object a line.
-const USAGE_FILE: &str = "usage.jsonl";
+pub const USAGE_FILE: &str = "usage.jsonl";
+
+/// How much of the file's end is looked at for what a task has done lately.
+const TAIL: u64 = 1 << 20;
 
 /// Clock ticks a second in `/proc`; a constant of the Linux interface whatever the kernel's own tick is.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -27,6 +30,9 @@ pub struct Sample {
     pub cpu: f64,
     /// Resident memory, in percent of the memory of the flavor.
     pub memory: f64,
+    /// Bytes that its processes have read and written so far; what counts is whether it changes.
+    #[serde(default)]
+    pub io: u64,
 }
 
 /// Takes samples of all processes below one supervisor.
@@ -48,11 +54,12 @@ impl Sampler {
         let at = now();
         let ticks: u64 = processes.iter().map(|stat| stat.ticks).sum();
         let resident: u64 = processes.iter().map(|stat| process::resident(stat.id.pid)).sum();
+        let io = processes.iter().map(|stat| process::transferred(stat.id.pid)).sum();
         let seconds = ((at - self.before.0) as f64 / 1000.0).max(0.001);
         let used = ticks.saturating_sub(self.before.1) as f64 / TICKS_PER_SECOND;
         self.before = (at, ticks);
         let percent = |value: f64| (value * 10_000.0).round() / 100.0;
-        Sample { at, cpu: percent(used / seconds / self.cores), memory: percent(resident as f64 / self.memory) }
+        Sample { at, cpu: percent(used / seconds / self.cores), memory: percent(resident as f64 / self.memory), io }
     }
 }
 
@@ -62,6 +69,20 @@ pub fn append(folder: &Path, sample: &Sample) {
     if let (Ok(mut file), Ok(line)) = (file, serde_json::to_string(sample)) {
         let _ = writeln!(file, "{line}");
     }
+}
+
+/// The newest samples, oldest first: those of at least the last hours at the usual period.
+pub fn latest(folder: &Path) -> Vec<Sample> {
+    let read = || -> std::io::Result<String> {
+        let mut file = File::open(folder.join(USAGE_FILE))?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+        let mut text = String::new();
+        file.take(TAIL).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    // The first line may be half of one, and is passed over then.
+    read().unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 /// Averages per minute from `start` to `end` (milliseconds since 1970), CPU and memory; -1 where no sample was taken.
@@ -95,7 +116,7 @@ mod tests {
 
     #[test]
     fn minutes_without_samples_are_marked() {
-        let sample = |at, cpu| Sample { at, cpu, memory: cpu / 10.0 };
+        let sample = |at, cpu| Sample { at, cpu, memory: cpu / 10.0, io: 0 };
         let samples = [sample(10_000, 20.0), sample(20_000, 40.0), sample(130_000, 7.0), sample(999_999, 1.0)];
         assert_eq!(averages(&samples, 0, 150_000), (vec![30.0, -1.0, 7.0], vec![3.0, -1.0, 0.7]));
     }
