@@ -12,13 +12,28 @@ use crate::ui::{Format, Present, Table};
 
 /// List the trials of a search for hyperparameters, and the best one
 ///
-/// The search is what `submit --autosearch` asked for.
+/// The search is what `submit --autosearch FILE` asked for. Its program is run with other values again and again: they come as
+/// --NAME=VALUE, a line like `accuracy: 0.93` in the log is the result (the last one counts), and on the embedded platform each trial
+/// has a folder of its own in every output and its id in the variable MA_TRIAL_ID.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli ma-job trials 494b55e1-f2b8-4932-bbb1-c9768b0000aa
   ma-cli ma-job trials 494b55e1-f2b8-4932-bbb1-c9768b0000aa --trial trial-3
   ma-cli ma-job trials 494b55e1-f2b8-4932-bbb1-c9768b0000aa --importance
-  ma-cli ma-job trials 494b55e1-f2b8-4932-bbb1-c9768b0000aa --best -F json")]
+  ma-cli ma-job trials 494b55e1-f2b8-4932-bbb1-c9768b0000aa --best -F json
+
+A search, as a file for `submit --autosearch`:
+  search_space:
+    - type: continuous_param
+      params: [{name: lr, start: 0.001, stop: 0.1}]
+    - type: discrete_param
+      params: [{name: batch_size, values: [16, 32, 64]}]
+  search_algorithm:
+    type: tpe_search          # or bayes_opt_search, anneal_search, grid_search, random_search
+    reward_attr: accuracy     # the name of the figure; regex: finds one that is printed in another way
+    mode: max
+    num_samples: 20
+    max_concurrent: 1")]
 pub struct TrialsArgs {
     #[command(flatten)]
     job: JobIdArgs,

@@ -44,7 +44,11 @@ impl Trial {
     pub(super) fn start(spec: &DriveSpec, number: usize, point: Point) -> io::Result<Self> {
         let id = format!("trial-{number}");
         let folder = trial_folder(&spec.folder, &id);
-        fs::create_dir_all(&folder)?;
+        // What an earlier start of the task has left, a wish for an early end among it, is not this trial's.
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => fs::create_dir_all(&folder)?,
+        }
         let path = folder.join("trial.log");
         let log = File::create(&path)?;
         let values = spec.plan.space.values(&point);
