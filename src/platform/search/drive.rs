@@ -250,10 +250,10 @@ mod tests {
     /// The most trials that saw each other run, when each looks around so many times.
     fn most_at_a_time(values: &[&str], max_concurrent: usize, looks: u32) -> f64 {
         let folder = tempfile::tempdir().unwrap();
-        // Each looks until another one is there too, or has looked often enough.
+        // Each looks until two have met, or it has looked often enough.
         let script = format!(
             "touch $out/../here-$MA_TRIAL_ID; for i in $(seq {looks}); do n=$(ls $out/.. | grep -c here); \
-             [ $n -ge 2 ] && break; sleep 0.02; done; rm -f $out/../here-$MA_TRIAL_ID; echo loss=$n; true"
+             [ $n -ge 2 ] && touch $out/../met; [ -e $out/../met ] && break; sleep 0.02; done; rm -f $out/../here-$MA_TRIAL_ID; echo loss=$n; true"
         );
         let spec = spec(folder.path(), &script, values, max_concurrent);
         assert_eq!(run(&spec.save().unwrap()), 0);
