@@ -1,10 +1,9 @@
 //! Options that choose among training jobs.
 
 use clap::builder::PossibleValuesParser;
-use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime};
 
 use crate::api::modelarts::training_search::SearchRequest;
+use crate::commands::ma_job::moment;
 use crate::error::{Error, Kind};
 
 /// Phases that can be asked for.
@@ -67,32 +66,9 @@ impl JobFilter {
 
 /// Milliseconds since 1970.
 fn time(option: &str, text: Option<&String>) -> Result<Option<i64>, Error> {
-    let Some(text) = text else { return Ok(None) };
-    let moment = ago(text)
-        .and_then(|ago| OffsetDateTime::now_utc().checked_sub(ago))
-        .or_else(|| OffsetDateTime::parse(text, &Rfc3339).ok())
-        .or_else(|| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok());
-    let milliseconds = moment.and_then(|moment| i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok());
-    let wrong = || {
-        Error::new(
-            Kind::Usage,
-            format!("option {option}: expected 90m, 12h, 7d, 2024-05-01 or 2024-05-01T10:00:00Z, found [{text}]"),
-        )
-    };
-    milliseconds.map(Some).ok_or_else(wrong)
-}
-
-/// A duration: a number and one of `s`, `m`, `h`, `d`.
-fn ago(text: &str) -> Option<Duration> {
-    let seconds = match text.chars().last()? {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return None,
-    };
-    let number: u32 = text[..text.len() - 1].parse().ok()?;
-    Some(Duration::seconds(i64::from(number) * seconds))
+    let moment = text.map(|text| moment::since(text)).transpose();
+    let moment = moment.map_err(|message| Error::new(Kind::Usage, format!("option {option}: {message}")))?;
+    Ok(moment.and_then(|moment| i64::try_from(moment.unix_timestamp_nanos() / 1_000_000).ok()))
 }
 
 #[cfg(test)]
