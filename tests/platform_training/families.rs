@@ -162,12 +162,13 @@ fn with_port(mut wanted: Value) -> Value {
 async fn sums(bench: &Bench, wanted: &Value, tasks: &[&str]) -> Vec<String> {
     let id = bench.submit(wanted).await;
     bench.wait(&id, &["Completed"]).await;
-    let mut said = Vec::new();
+    let mut logs = String::new();
     for task in tasks {
-        let log = bench.log(&id, task).await;
-        said.extend(log.lines().filter(|line| line.starts_with("rank ")).map(str::to_owned));
+        logs.push_str(&bench.log(&id, task).await);
     }
+    let mut said: Vec<String> = logs.lines().filter(|line| line.starts_with("rank ")).map(str::to_owned).collect();
     said.sort();
+    assert!(!said.is_empty(), "no rank said anything: {logs} {:?}", bench.events(&id).await);
     said
 }
 
