@@ -95,6 +95,20 @@ fn an_algorithm_is_created_shown_changed_copied_and_deleted() {
     assert_eq!(listed(&[]), ["copy", "digits"]);
     assert_eq!(listed(&["-n", "DIG"]), ["digits"]);
 
+    // A job of it: what it does not say is the algorithm's, and what it says is held to the definitions, before anything is sent.
+    let job = |parameters: &str| submit(&platform, &["--algorithm-id", &id, "--parameters", parameters]);
+    let done = job("epochs 3");
+    assert_eq!(done.code, 0, "{done:?}");
+    let last = succeeds(&platform, &["ma-job", "get-job", "--query", "[0].metadata.id"]);
+    assert!(succeeds(&platform, &["ma-job", "get-log", "-i", last.trim()]).contains("epochs 3 lr 0.5"));
+    for (parameters, expected) in
+        [("epochs 3 lr 7", "must be 0 to 1"), ("lr 1", "is required"), ("epochs 3 x 1", "is not defined")]
+    {
+        let wrong = job(parameters);
+        assert!(wrong.code != 0 && wrong.stderr.contains(expected), "{parameters}: {wrong:?}");
+    }
+    assert_eq!(json(&platform, &["ma-job", "get-job"]).as_array().unwrap().len(), 1);
+
     succeeds(&platform, &["algorithm", "update", &id, "--description", "changed", "--hyperparameter", "epochs=3;type=Integer"]);
     let changed = json(&platform, &["algorithm", "show", &id]);
     assert_eq!(changed["metadata"]["description"], "changed");
