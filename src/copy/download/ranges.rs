@@ -111,6 +111,9 @@ async fn fetch(run: &Run, download: &Download, url: &ObsUrl, entry: &Entry, part
     }
     let (value, tags) = range(run, download, url, entry, part).await?;
     download.fetched(run, part, value);
+    if run.options.durable {
+        download.begin_flush(part).await;
+    }
     Ok((part.number, value, Some(tags)))
 }
 

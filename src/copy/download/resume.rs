@@ -209,6 +209,20 @@ impl Download {
         }
     }
 
+    /// Lets the disk begin with a part: what has to be flushed at the end is little then, and is flushed while the rest arrives.
+    pub(super) async fn begin_flush(&self, part: Part) {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Advice, fadvise};
+            let file = self.partial.file();
+            // Linux begins to write what is dirty of the range, without waiting. The flush before the rename is what counts.
+            let advise = move || fadvise(&file, part.offset, std::num::NonZero::new(part.length), Advice::DontNeed);
+            let _ = tokio::task::spawn_blocking(advise).await;
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = part;
+    }
+
     /// The file got its name: nothing is left to go on with.
     pub(super) async fn finish(self, how: Finish) -> Result<(), Error> {
         blocking(move || {
