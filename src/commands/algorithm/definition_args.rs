@@ -44,7 +44,7 @@ pub(super) struct DefinitionArgs {
     /// Refuse hyperparameters that are not defined
     #[arg(long)]
     no_other_hyperparameters: bool,
-    /// NAME[;description=TEXT][;from=obs|dataset]: an input that jobs have to name
+    /// An input that jobs have to name: NAME, with ;description=TEXT and ;from=obs or ;from=dataset behind it where wanted
     #[arg(long, value_name = "TEXT")]
     input: Vec<String>,
     /// NAME[;description=TEXT]: an output that jobs have to name
