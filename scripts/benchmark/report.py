@@ -84,7 +84,9 @@ def markdown(chosen: List[Row], results: Results) -> str:
 def into_readme(path: Path, table: str) -> None:
     """Replaces what stands between the two marks."""
     text = path.read_text()
-    begin, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    begin = text.index(BEGIN) + len(BEGIN)
+    # Other parts of the file end with the same mark.
+    end = text.index(END, begin)
     path.write_text(f"{text[:begin]}\n{table}\n{text[end:]}")
 
 
