@@ -21,10 +21,13 @@ pub enum Kind {
     Special,
 }
 
-/// All names of a folder in one piece of memory: 8 bytes beside the name itself, for folders of a million files.
+/// Bytes of names that are held together. Pieces that never move: one that grows would be there twice each time it does.
+const CHUNK: usize = 64 * 1024;
+
+/// All names of a folder: 8 bytes beside the name itself, for folders of a million files.
 #[derive(Debug, Default)]
 pub struct Folder {
-    bytes: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
     slots: Vec<Slot>,
 }
 
@@ -50,15 +53,18 @@ impl Folder {
             }
             let kind = kind(handle, entry.file_name(), entry.file_type(), follow);
             let too_much = || io::Error::other("it holds more names than can be sorted");
-            let start = u32::try_from(folder.bytes.len()).map_err(|_| too_much())?;
+            if folder.chunks.last().is_none_or(|chunk| chunk.len() + name.len() > CHUNK) {
+                folder.chunks.push(Vec::with_capacity(CHUNK));
+            }
+            let before = (folder.chunks.len() - 1) * CHUNK;
+            let Some(chunk) = folder.chunks.last_mut() else { continue };
+            let start = u32::try_from(before + chunk.len()).map_err(|_| too_much())?;
             let length = u8::try_from(name.len()).map_err(|_| too_much())?;
-            grow(&mut folder.bytes, name.len());
-            folder.bytes.extend_from_slice(name);
-            grow(&mut folder.slots, 1);
+            chunk.extend_from_slice(name);
             folder.slots.push(Slot { start, length, kind });
         }
-        let bytes = &folder.bytes;
-        folder.slots.sort_unstable_by(|left, right| by_key(bytes, left, right));
+        let chunks = &folder.chunks;
+        folder.slots.sort_unstable_by(|left, right| by_key(chunks, left, right));
         Ok(folder)
     }
 
@@ -69,14 +75,7 @@ impl Folder {
 
     /// Names and what they stand for, as their keys are sorted: a folder as if a `/` were behind its name.
     pub fn entries(&self) -> impl Iterator<Item = (&[u8], Kind)> {
-        self.slots.iter().map(|slot| (name(&self.bytes, slot), slot.kind))
-    }
-}
-
-/// Makes room by a quarter, not by the double: while a million names are moved, old and new room are held together.
-fn grow<T>(room: &mut Vec<T>, more: usize) {
-    if room.capacity() - room.len() < more {
-        room.reserve_exact(more.max(room.len() / 4));
+        self.slots.iter().map(|slot| (name(&self.chunks, slot), slot.kind))
     }
 }
 
@@ -126,12 +125,13 @@ fn kind(folder: BorrowedFd<'_>, name: &std::ffi::CStr, listed: FileType, follow:
     }
 }
 
-fn name<'a>(bytes: &'a [u8], slot: &Slot) -> &'a [u8] {
-    &bytes[slot.start as usize..slot.start as usize + usize::from(slot.length)]
+fn name<'a>(chunks: &'a [Vec<u8>], slot: &Slot) -> &'a [u8] {
+    let start = slot.start as usize;
+    &chunks[start / CHUNK][start % CHUNK..][..usize::from(slot.length)]
 }
 
-fn by_key(bytes: &[u8], left: &Slot, right: &Slot) -> Ordering {
-    let (left_name, right_name) = (name(bytes, left), name(bytes, right));
+fn by_key(chunks: &[Vec<u8>], left: &Slot, right: &Slot) -> Ordering {
+    let (left_name, right_name) = (name(chunks, left), name(chunks, right));
     let common = left_name.len().min(right_name.len());
     let next = |slot: &Slot, name: &[u8]| name.get(common).copied().or((slot.kind == Kind::Folder).then_some(b'/'));
     left_name[..common].cmp(&right_name[..common]).then_with(|| next(left, left_name).cmp(&next(right, right_name)))
