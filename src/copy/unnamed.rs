@@ -26,7 +26,7 @@ pub(super) enum Placed {
 /// Writes a file and gives it a name that nothing has. `path` is where it will be, for messages.
 ///
 /// # Errors
-/// [`Error::Local`]; nothing was changed.
+/// [`Error::Local`]; nothing was changed, unless it is the folder that could not be flushed: then the file is there.
 pub(super) fn place(folder: &OwnedFd, name: &str, path: &Path, bytes: &[u8], how: Finish) -> Result<Placed, Error> {
     let Some(file) = create(folder) else { return Ok(Placed::Unknown) };
     file.write_all_at(bytes, 0).map_err(|error| Error::local("write", path, error))?;

@@ -54,11 +54,12 @@ impl Folder {
             let kind = kind(handle, entry.file_name(), entry.file_type(), follow);
             let too_much = || io::Error::other("it holds more names than can be sorted");
             if folder.chunks.last().is_none_or(|chunk| chunk.len() + name.len() > CHUNK) {
-                folder.chunks.push(Vec::with_capacity(CHUNK));
+                // Most folders are small, and many may be open at once.
+                folder.chunks.push(Vec::with_capacity(if folder.chunks.is_empty() { 0 } else { CHUNK }));
             }
-            let before = (folder.chunks.len() - 1) * CHUNK;
-            let Some(chunk) = folder.chunks.last_mut() else { continue };
-            let start = u32::try_from(before + chunk.len()).map_err(|_| too_much())?;
+            let last = folder.chunks.len() - 1;
+            let chunk = &mut folder.chunks[last];
+            let start = u32::try_from(last * CHUNK + chunk.len()).map_err(|_| too_much())?;
             let length = u8::try_from(name.len()).map_err(|_| too_much())?;
             chunk.extend_from_slice(name);
             folder.slots.push(Slot { start, length, kind });
