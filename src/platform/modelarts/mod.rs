@@ -143,6 +143,8 @@ pub struct Training {
 #[derive(Debug)]
 struct Active {
     share: Share,
+    /// The port that its launcher was promised.
+    port: Option<u16>,
     /// Cancelled when the job is to be stopped.
     stop: CancellationToken,
 }
