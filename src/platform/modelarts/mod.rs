@@ -48,7 +48,7 @@ use tokio_util::task::TaskTracker;
 pub use capacity::Capacity;
 pub use clock::Clock;
 pub use error::Error;
-pub(crate) use routes::LINKS;
+pub(crate) use routes::is_link;
 pub use routes::routes;
 
 use crate::auth::Credential;
