@@ -96,7 +96,7 @@ impl Budget {
         let slot = match Arc::clone(&shared.slots).try_acquire_owned() {
             Ok(slot) => slot,
             Err(_) => {
-                shared.pace.starved();
+                let _waiting = shared.pace.waiting();
                 Arc::clone(&shared.slots).acquire_owned().await.expect("the semaphore is never closed")
             }
         };
@@ -112,7 +112,19 @@ impl Budget {
 
     /// Bytes moved: what the pace is judged by.
     pub fn moved(&self, bytes: u64) {
-        self.shared.pace.moved(bytes);
+        let limit = self.shared.pace.moved(bytes, Instant::now());
+        self.shared.lend_up_to(limit);
+    }
+}
+
+impl Shared {
+    /// Gives out the slots that the limit has gained.
+    fn lend_up_to(&self, limit: usize) {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        if *issued < limit {
+            self.slots.add_permits(limit - *issued);
+            *issued = limit;
+        }
     }
 }
 
@@ -120,15 +132,13 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let shared = &self.shared;
         let limit = shared.pace.finished(self.since.elapsed(), shared.throttled.count(), Instant::now());
+        shared.lend_up_to(limit);
         let mut issued = shared.issued.lock().unwrap_or_else(PoisonError::into_inner);
         if *issued > limit {
             *issued -= 1;
             if let Some(slot) = self.slot.take() {
                 slot.forget();
             }
-        } else if *issued < limit {
-            shared.slots.add_permits(limit - *issued);
-            *issued = limit;
         }
     }
 }

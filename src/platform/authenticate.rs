@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::error::Error;
 use super::identity::{Caller, Identity, Refusal, tokens};
-use super::modelarts::LINKS;
+use super::modelarts::is_link;
 use super::reply::{self, Service};
 use super::signature::{ALGORITHM, Authorization, Parts};
 
@@ -47,7 +47,7 @@ fn demand(method: &str, path: &str) -> Demand {
     match (method, path) {
         ("GET", "/" | "/v3" | "/health") => Demand::Nothing,
         // A link to a log is signed itself.
-        ("GET", path) if path.starts_with(LINKS) => Demand::Nothing,
+        ("GET", path) if is_link(path) => Demand::Nothing,
         ("POST", "/v3/auth/tokens" | "/v3.0/OS-CREDENTIAL/securitytokens") => Demand::Own,
         _ => Demand::Caller,
     }
@@ -182,4 +182,26 @@ fn check_signature(
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Demand, demand};
+
+    #[test]
+    fn only_what_is_signed_itself_or_public_is_let_through() {
+        for (method, path, wanted) in [
+            ("GET", "/health", Demand::Nothing),
+            ("GET", "/platform/logs/job/worker-0", Demand::Nothing),
+            ("POST", "/platform/logs/job/worker-0", Demand::Caller),
+            ("GET", "/platform/logs/job", Demand::Caller),
+            // Terminals begin alike: the word behind the first one is the project there.
+            ("GET", "/platform/logs/training-jobs/job/tasks/worker-0/terminal", Demand::Caller),
+            ("GET", "/platform/project/training-jobs/job/tasks/worker-0/terminal", Demand::Caller),
+            ("POST", "/v3/auth/tokens", Demand::Own),
+            ("GET", "/v2/project/training-jobs/job", Demand::Caller),
+        ] {
+            assert_eq!(demand(method, path), wanted, "{method} {path}");
+        }
+    }
 }

@@ -386,6 +386,11 @@ async fn requests_that_are_wrong_are_refused_with_the_catalogues_codes() {
         assert_eq!((reply.status, reply.body["error_code"].as_str()), (StatusCode::NOT_FOUND, Some("ModelArts.2775")));
     }
     assert_eq!(bench.call(Method::GET, "pools/none", None).await.status, StatusCode::NOT_FOUND);
+    // Links are served without credentials; a terminal whose path begins like one is not.
+    for path in ["logs/training-jobs/none/tasks/worker-0/terminal", "x/training-jobs/none/tasks/worker-0/terminal"] {
+        let reply = bench.follow(&format!("{}/platform/{path}", bench.access.endpoint)).await;
+        assert_eq!(reply.0, StatusCode::UNAUTHORIZED, "{path}: {}", reply.1);
+    }
     platform.shutdown().await;
 }
 

@@ -117,8 +117,7 @@ async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(),
         hosts::write(training.jobs(), plan)?;
         programs.wrapper = way.as_ref().map(|way| hosts::wrapper(way, training.jobs(), plan)).unwrap_or_default();
     }
-    let meeting = Meeting::arrange(plan, way.is_some())
-        .map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
+    let meeting = arrange(training, plan, way.is_some())?;
     let (surroundings, timing) = (training.surroundings(way.is_some()), training.options().timing);
     let preparation = Preparation {
         plan,
@@ -139,6 +138,19 @@ async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(),
     let tasks = plan.tasks();
     try_join_all(tasks.iter().map(|task| preparation.task(task, &tell))).await?;
     autosearch::arrange(training, plan)
+}
+
+/// Picks the job's ports, others than those of jobs that are about to listen.
+fn arrange(training: &Training, plan: &JobPlan, has_names: bool) -> Result<Meeting, runner::Error> {
+    let mut active = training.active();
+    let others = active.iter().filter(|&(id, _)| *id != plan.id);
+    let promised = others.filter_map(|(_, active)| active.port).collect();
+    let meeting = Meeting::arrange(plan, has_names, &promised)
+        .map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
+    if let Some(active) = active.get_mut(&plan.id) {
+        active.port = meeting.torchrun_port(plan);
+    }
+    Ok(meeting)
 }
 
 /// The Python of jobs whose engine has no other.

@@ -48,7 +48,7 @@ use tokio_util::task::TaskTracker;
 pub use capacity::Capacity;
 pub use clock::Clock;
 pub use error::Error;
-pub(crate) use routes::LINKS;
+pub(crate) use routes::is_link;
 pub use routes::routes;
 
 use crate::auth::Credential;
@@ -143,6 +143,8 @@ pub struct Training {
 #[derive(Debug)]
 struct Active {
     share: Share,
+    /// The port that its launcher was promised.
+    port: Option<u16>,
     /// Cancelled when the job is to be stopped.
     stop: CancellationToken,
 }

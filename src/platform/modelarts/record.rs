@@ -14,6 +14,20 @@ use crate::platform::state::{self, State};
 /// Kind of a job's document.
 const JOB: &str = "training-job";
 
+/// The index of jobs by age with what lists are filtered by, so that those of many jobs are answered without their documents.
+pub(super) const BY_TIME: &str = "training_job_by_time";
+
+/// Where a job stands, as the indexes have it. They are used where a query has the very same expression.
+pub(super) const PHASE: &str = "json_extract(body, '$.status.phase')";
+
+/// What else the index by age holds, in the shape of [`field_of`].
+pub(super) const LISTED: [&str; 3] = ["$.metadata.name", "$.metadata.user_name", "$.spec.resource.pool_id"];
+
+/// A text of a job's document as SQL; empty when it has none.
+pub(super) fn field_of(path: &str) -> String {
+    format!("coalesce(json_extract(body, '{path}'), '')")
+}
+
 /// Where a job stands. The names are the API's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -173,11 +187,14 @@ pub(crate) fn forget_events(state: &State, id: &str) -> Result<(), state::Error>
     state.write(|transaction| transaction.execute("DELETE FROM document WHERE kind = ?1", [event_kind(id)]).map(drop))
 }
 
-/// Makes the index by which jobs of a phase are found among many.
+/// Makes the indexes by which jobs are found among many.
 pub(crate) fn prepare(state: &State) -> Result<(), state::Error> {
-    let index = "CREATE INDEX IF NOT EXISTS training_job_by_phase
-                 ON document (json_extract(body, '$.status.phase'), created, id) WHERE kind = 'training-job'";
-    state.write(|transaction| transaction.execute_batch(index))
+    let listed = LISTED.map(field_of).join(", ");
+    let indexes = format!(
+        "CREATE INDEX IF NOT EXISTS training_job_by_phase ON document ({PHASE}, created, id) WHERE kind = 'training-job';
+         CREATE INDEX IF NOT EXISTS {BY_TIME} ON document (created, id, {PHASE}, {listed}) WHERE kind = 'training-job';"
+    );
+    state.write(|transaction| transaction.execute_batch(&indexes))
 }
 
 /// Changes a job in one transaction: `change` sees the document as it is now, edits it and says which events to add. When it

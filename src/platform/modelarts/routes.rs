@@ -10,7 +10,13 @@ use crate::platform::modelarts::{
 };
 
 /// Prefix of links to logs, which carry a signature of their own and are served without other authentication.
-pub(crate) const LINKS: &str = "/platform/logs/";
+pub(super) const LINKS: &str = "/platform/logs/";
+
+/// Whether a path is that of a link to a log: two segments behind the prefix. Other routes begin alike, and take any word for
+/// the project.
+pub(crate) fn is_link(path: &str) -> bool {
+    path.strip_prefix(LINKS).is_some_and(|rest| rest.split('/').count() == 2)
+}
 
 /// All routes of the service. The caller has authenticated the requests, but for links to logs, which are signed.
 pub fn routes(training: Arc<Training>) -> Router {

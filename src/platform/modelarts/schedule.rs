@@ -105,7 +105,7 @@ fn start(training: &Arc<Training>, job: &Value, share: Share) -> Result<(), ApiE
                 Ok(Vec::new())
             })?;
         }
-        active.insert(id.clone(), Active { share, stop: stop.clone() });
+        active.insert(id.clone(), Active { share, port: None, stop: stop.clone() });
     }
     let training = Arc::clone(training);
     training.tracker.clone().spawn(async move {

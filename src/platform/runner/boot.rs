@@ -1,5 +1,6 @@
 //! The command that starts a task, as the preset images build it.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::TcpListener;
 use std::path::Path;
@@ -11,8 +12,11 @@ use crate::platform::runner::plan::{Access, Boot, Channel, Family, JobPlan, Laun
 /// The documented ports of parameter servers and workers of TensorFlow.
 const PORTS: std::ops::Range<u16> = 5000..10_000;
 
-/// The documented port of `torchrun` where the job names none.
-const TORCHRUN_PORT: u16 = 18_888;
+/// The ports of `torchrun` where the job names none: the documented one, and those that follow it for jobs that run side by side.
+const TORCHRUN_PORTS: std::ops::Range<u16> = 18_888..19_888;
+
+/// The variable by which a job names the port of `torchrun`, and learns of it.
+pub const TORCHRUN_PORT: &str = "MA_TORCHRUN_MASTER_PORT";
 
 /// What the tasks of one job agree on before they start.
 #[derive(Clone, Debug, Default)]
@@ -26,17 +30,18 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// Picks free ports. They are free now; whoever starts first takes them, as on the cloud.
+    /// Picks free ports. They are free now; whoever starts first takes them, as on the cloud. `promised` are ports of `torchrun`
+    /// that other jobs were given and perhaps do not listen on yet.
     ///
     /// # Errors
     /// The loopback addresses cannot be used.
-    pub fn arrange(plan: &JobPlan, has_names: bool) -> io::Result<Self> {
+    pub fn arrange(plan: &JobPlan, has_names: bool, promised: &BTreeSet<u16>) -> io::Result<Self> {
         // All listeners are held until all ports are known, so that no port is given twice.
         let mut held = Vec::new();
         let mut hosts = |role| -> io::Result<Vec<String>> {
             let host = |index| {
                 let task = Task { role, index };
-                let listener = listen(&task, PORTS)?;
+                let listener = listen(&task, from_anywhere(PORTS))?;
                 let port = listener.local_addr()?.port();
                 held.push(listener);
                 let host = if has_names { hosts::name(plan, &task) } else { task.address().to_string() };
@@ -50,11 +55,18 @@ impl Meeting {
             }
             Family::PyTorch | Family::Ascend => {
                 let first = Task { role: "worker", index: 0 };
-                let wanted = if plan.launcher() == Some(Launcher::Torchrun) { TORCHRUN_PORT } else { 0 };
-                Ok(Self { port: listen(&first, wanted..wanted)?.local_addr()?.port(), ..Self::default() })
+                let is_torchrun = plan.launcher() == Some(Launcher::Torchrun);
+                let candidates = TORCHRUN_PORTS.filter(|port| is_torchrun && !promised.contains(port));
+                Ok(Self { port: listen(&first, candidates)?.local_addr()?.port(), ..Self::default() })
             }
             _ => Ok(Self::default()),
         }
+    }
+
+    /// The port of the job's `torchrun`; `None` for a job that is not started by it or names one itself.
+    pub fn torchrun_port(&self, plan: &JobPlan) -> Option<u16> {
+        let is_ours = plan.launcher() == Some(Launcher::Torchrun) && plan.variable(TORCHRUN_PORT).is_none();
+        is_ours.then_some(self.port)
     }
 
     /// The arguments that the engine adds.
@@ -83,15 +95,18 @@ impl Meeting {
     }
 }
 
-/// Listens on a port of a task's node: the first free one of the range (beginning somewhere in it, so that jobs that start at the
-/// same time do not all try the same), else any.
-fn listen(task: &Task, ports: std::ops::Range<u16>) -> io::Result<TcpListener> {
+/// Listens on a port of a task's node: the first free one of those, else any.
+fn listen(task: &Task, mut ports: impl Iterator<Item = u16>) -> io::Result<TcpListener> {
     let address = task.address();
-    let length = u32::from(ports.end - ports.start).max(1);
-    let begin = std::process::id().wrapping_mul(31).wrapping_add(u32::from(ports.start)) % length;
-    let candidates = (0..length).map(|step| ports.start + ((begin + step) % length) as u16);
-    let found = candidates.filter(|&port| port > 0).find_map(|port| TcpListener::bind((address, port)).ok());
+    let found = ports.find_map(|port| TcpListener::bind((address, port)).ok());
     found.map_or_else(|| TcpListener::bind((address, 0)), Ok)
+}
+
+/// A range beginning somewhere in it, so that platforms whose jobs start at the same time do not all try the same.
+fn from_anywhere(ports: std::ops::Range<u16>) -> impl Iterator<Item = u16> {
+    let length = u32::from(ports.end - ports.start);
+    let begin = std::process::id().wrapping_mul(31).wrapping_add(u32::from(ports.start)) % length;
+    (0..length).map(move |step| ports.start + ((begin + step) % length) as u16)
 }
 
 /// Builds program and arguments. `python` and `mpirun` are programs of this machine, `channels` hold local paths.
@@ -192,7 +207,7 @@ fn launched(
 ) -> Vec<String> {
     let (nodes, cards, index) = (plan.nodes, plan.cards.max(1), task.index);
     let master = node_address(0);
-    let port = plan.variable("MA_TORCHRUN_MASTER_PORT").map_or_else(|| meeting.port.to_string(), str::to_owned);
+    let port = plan.variable(TORCHRUN_PORT).map_or_else(|| meeting.port.to_string(), str::to_owned);
     let mut argv = vec![programs.launcher.clone()];
     match launcher {
         Launcher::Torchrun => {
@@ -231,9 +246,10 @@ pub fn quote(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::Path;
 
-    use super::{Meeting, Programs, command, quote};
+    use super::{Meeting, Programs, TORCHRUN_PORT, command, quote};
     use crate::platform::runner::layout::Layout;
     use crate::platform::runner::plan::{Access, Boot, Channel, Family, JobPlan, ObsPlace, Task};
 
@@ -325,6 +341,25 @@ mod tests {
         );
         let other = JobPlan { environment: method("torchrun"), ..plan(Family::TensorFlow, 1, file()) };
         assert_eq!(build(&other, 0)[0], "python3");
+    }
+
+    #[test]
+    fn jobs_of_torchrun_have_ports_of_their_own() {
+        let torchrun = |port: &str| JobPlan {
+            environment: vec![("MA_RUN_METHOD".into(), "torchrun".into()), (TORCHRUN_PORT.into(), port.into())],
+            ..plan(Family::PyTorch, 2, Boot::File("main.py".into()))
+        };
+        let of = |promised: &BTreeSet<u16>| {
+            let plan = torchrun("");
+            Meeting::arrange(&plan, false, promised).unwrap().torchrun_port(&plan).unwrap()
+        };
+        let mut promised = BTreeSet::from([18_888]);
+        for _ in 0..3 {
+            let port = of(&promised);
+            assert!(super::TORCHRUN_PORTS.contains(&port) && promised.insert(port), "{port}");
+        }
+        let named = torchrun("7");
+        assert_eq!(Meeting::arrange(&named, false, &promised).unwrap().torchrun_port(&named), None);
     }
 
     #[test]

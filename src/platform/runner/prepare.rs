@@ -79,6 +79,9 @@ impl Preparation<'_> {
         }
         let surroundings = self.surroundings;
         let mut variables = environment::build(plan, task, &layout, surroundings, &code.to_string_lossy(), &channels);
+        if let Some(port) = self.meeting.torchrun_port(plan) {
+            variables.insert(boot::TORCHRUN_PORT.to_owned(), port.to_string());
+        }
         let (steps, python) = self.steps(&layout, &code, &tell);
         let bin = self.wrap_python(&layout, &python, &mut variables)?;
         if plan.nodes > 1 {
