@@ -41,10 +41,10 @@ def build(what: Source, triple: str, afresh: bool) -> Path:
     if afresh:
         shutil.rmtree(target, ignore_errors=True)
     environment = dict(os.environ, **variables(what, target))
-    words = [os.environ.get("CARGO", "cargo"), "build", "--release", "--locked", "--bin", "ma-cli", "--target", triple, "--target-dir", str(target)]
+    words = [os.environ.get("CARGO", "cargo"), "build", "--profile", "distribution", "--locked", "--bin", "ma-cli", "--target", triple, "--target-dir", str(target)]
     if subprocess.run(words, cwd=what.root, env=environment).returncode != 0:
         raise SystemExit("release: the build failed")
-    return target / triple / "release" / "ma-cli"
+    return target / triple / "distribution" / "ma-cli"
 
 
 def variables(what: Source, target: Path) -> dict:
@@ -57,11 +57,10 @@ def variables(what: Source, target: Path) -> dict:
     remapped = [f"--remap-path-prefix={path}={name}" for path, name in paths]
     maps = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in paths)
     return {
-        # Of the target only: build scripts and macros are linked as usual.
-        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(["-Ctarget-feature=+crt-static", *remapped]),
+        # Of the target only: build scripts and macros are linked as usual. Half a megabyte of relocations becomes a few pages.
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(["-Ctarget-feature=+crt-static", "-Clink-arg=-Wl,-z,pack-relative-relocs", *remapped]),
         "CFLAGS": maps,
         "CARGO_INCREMENTAL": "0",
-        "CARGO_PROFILE_RELEASE_STRIP": "symbols",
         "SOURCE_DATE_EPOCH": str(what.epoch),
         "MA_CLI_COMMIT": what.commit,
         "MA_CLI_BUILD_DATE": time.strftime("%Y-%m-%d", time.gmtime(what.epoch)),

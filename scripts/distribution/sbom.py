@@ -8,9 +8,8 @@ import subprocess
 from pathlib import Path
 
 
-def bill(root: Path, triple: str, epoch: int) -> bytes:
-    """What `cargo metadata` resolves for the target; crates of tests and of build scripts are not part of the program."""
-    metadata = resolved(root, triple)
+def bill(metadata: dict, lock: Path, epoch: int) -> bytes:
+    """What is linked in, of what `cargo metadata` knows; crates of tests and of build scripts are not part of the program."""
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
     own = metadata["resolve"]["root"]
@@ -21,7 +20,7 @@ def bill(root: Path, triple: str, epoch: int) -> bytes:
         if name not in links:
             links[name] = linked(nodes[name])
             pending += links[name]
-    digests = checksums(root / "Cargo.lock")
+    digests = checksums(lock)
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -40,6 +39,7 @@ def bill(root: Path, triple: str, epoch: int) -> bytes:
 
 
 def resolved(root: Path, triple: str) -> dict:
+    """The crates that the lock file names, for that target."""
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version", "1", "--locked", "--filter-platform", triple]
     # Without the network where everything is there already.
     for words in (command + ["--offline"], command):

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -107,7 +108,7 @@ const HOSTILE: [&str; 6] =
 /// Every name goes the whole way: from a listing through the shell's line, quoted by the shell, back to the store as the same key.
 #[test]
 fn hostile_keys_complete_in_real_shells_and_are_only_data() {
-    let service = Service::start();
+    let service = Service::start(Duration::ZERO);
     let path = format!("PATH={}:/usr/bin:/bin", binary().parent().unwrap().display());
     for (shell, setup) in [
         ("PS1='ready> ' bash --norc --noprofile", "eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\""),
@@ -167,6 +168,32 @@ fn without_service_or_credentials_completion_is_silent_and_quick() {
     }
 }
 
+/// A question that took too long goes on behind the shell's back, and the next one has its answer.
+#[test]
+fn what_a_slow_service_says_is_there_the_next_time() {
+    let (home, service) = (Home::new(), Service::start(Duration::from_millis(500)));
+    let question = [("_MA_CLI_COMPLETE", "bash_complete"), ("COMP_WORDS", "ma-cli ma-job get-job -i j"), ("COMP_CWORD", "4")];
+    let surroundings = service.variables();
+    let variables: Vec<_> = surroundings.split(' ').filter_map(|pair| pair.split_once('=')).chain(question).collect();
+    let ask = || home.run_with(&[], &variables, "").stdout;
+    assert_eq!(ask(), "");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = ask();
+        if !answer.is_empty() {
+            assert_eq!(answer, "plain,j\\$\\(touch\\ PWNED\\)\n");
+            break;
+        }
+        assert!(Instant::now() < deadline, "no answer, and these requests: {:?}", service.seen.lock().unwrap());
+    }
+    let kept = home.path().join(".modelarts/cache/completion");
+    // The mark of the refill may go meanwhile.
+    for data in std::fs::read_dir(&kept).unwrap().filter_map(|entry| entry.unwrap().metadata().ok()) {
+        assert_eq!(data.permissions().mode() & 0o077, 0);
+    }
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o077, 0);
+}
+
 /// A control plane and a store with hostile names. It believes every signature and remembers the first lines of requests.
 struct Service {
     endpoint: String,
@@ -174,7 +201,8 @@ struct Service {
 }
 
 impl Service {
-    fn start() -> Self {
+    /// Each answer takes that long.
+    fn start(delay: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -183,7 +211,7 @@ impl Service {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, &shared));
+                std::thread::spawn(move || serve(stream, &shared, delay));
             }
         });
         Self { endpoint, seen }
@@ -216,7 +244,7 @@ impl Service {
     }
 }
 
-fn serve(stream: TcpStream, seen: &Mutex<Vec<String>>) -> Option<()> {
+fn serve(stream: TcpStream, seen: &Mutex<Vec<String>>, delay: Duration) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {
         let mut first = String::new();
@@ -247,6 +275,7 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<String>>) -> Option<()> {
         };
         let status = if first.starts_with("HEAD") { "404 Not Found" } else { "200 OK" };
         seen.lock().unwrap().push(first);
+        std::thread::sleep(delay);
         let length = body.len();
         let answer = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}");
         (&stream).write_all(answer.as_bytes()).ok()?;

@@ -107,7 +107,9 @@ pub(super) fn resolve(mut wanted: Wanted, env: &Env, deadline: Instant) -> Resol
         wanted.prefix.push_str(&wanted.typed[..start]);
         wanted.typed.drain(..start);
         if !wanted.typed.contains("://") {
-            let is_beginning = "obs://".starts_with(&wanted.typed) && !wanted.typed.is_empty();
+            // One letter more often begins a file's name, where there may be one.
+            let least = if wanted.source == Source::ObjectOrFile { 2 } else { 1 };
+            let is_beginning = "obs://".starts_with(&wanted.typed) && wanted.typed.len() >= least;
             let is_only = wanted.source == Source::Object && wanted.typed.is_empty();
             let scheme =
                 (is_beginning || is_only).then(|| Candidate::plain(format!("{}obs://", wanted.prefix), "Object store"));
