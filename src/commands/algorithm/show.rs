@@ -105,10 +105,29 @@ impl Present for Detail {
 
 fn describe(definition: &Definition) -> String {
     let mut words = vec![definition.kind.to_string()];
-    words.extend(definition.default.as_ref().map(|default| format!("default {default}")));
+    let default = definition.default.as_ref();
+    let shown = |default: &String| if definition.sensitive { "not shown".to_owned() } else { default.clone() };
+    words.extend(default.map(|default| format!("default {}", shown(default))));
     words.extend(Some(definition.allowed.to_string()).filter(|allowed| !allowed.is_empty()));
     words.extend(definition.required.then(|| "required".to_owned()));
     words.extend((!definition.editable).then(|| "fixed".to_owned()));
     words.extend(Some(definition.description.clone()).filter(|text| !text.is_empty()));
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Definition, describe};
+
+    #[test]
+    fn a_default_that_is_a_secret_is_not_shown() {
+        let mut parameter = json!({"name": "key", "value": "s3cret", "constraint": {"type": "String", "editable": false}});
+        assert!(describe(&Definition::read(&parameter)).contains("default s3cret"));
+        parameter["constraint"]["sensitive"] = json!(true);
+        let definition = Definition::read(&parameter);
+        let told = format!("{} {}", describe(&definition), definition.check(Some("other")).unwrap_err());
+        assert!(told.contains("default not shown") && told.contains("fixed") && !told.contains("s3cret"), "{told}");
+    }
 }

@@ -15,7 +15,7 @@ use crate::commands::ma_job::log_table::LogTable;
 use crate::commands::ma_job::moment;
 use crate::commands::ma_job::watch::Watch;
 use crate::ctx::Ctx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::ui::Format;
 
 /// Print the log of a task
@@ -77,6 +77,12 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
             ctx.ui.ok(&format!("Successfully download [{}]", path.display()))?;
         }
         return Ok(());
+    }
+    let is_chosen = args.all_tasks || args.no_system || args.grep.is_some() || args.since.is_some() || args.tail.is_some();
+    if !is_text && is_chosen {
+        let message = "this format gives the newest part of one task's log as the service sends it; \
+                       --all-tasks, --since, --tail, --grep and --no-system choose among lines";
+        return Err(Error::new(Kind::Usage, message).hint("lines as JSON documents: -F jsonl"));
     }
     let choice = Choice { grep: args.grep, no_system: args.no_system, since: args.since, tail: args.tail };
     let mut logs = is_text.then(|| Logs::new(ctx, &api, id, tasks, choice));

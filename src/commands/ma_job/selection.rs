@@ -1,5 +1,6 @@
 //! Verbs that do something to several jobs: `stop` and `delete`.
 
+use clap::builder::NonEmptyStringValueParser;
 use futures_util::{StreamExt as _, stream};
 
 use crate::api::Api;
@@ -25,7 +26,7 @@ pub(super) struct SelectionArgs {
     #[arg(short = 'i', long, value_name = "TEXT")]
     job_id: Option<String>,
     /// All jobs whose name contains this
-    #[arg(short = 'n', long, value_name = "TEXT")]
+    #[arg(short = 'n', long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     job_name: Option<String>,
     #[command(flatten)]
     filter: JobFilter,
@@ -87,7 +88,8 @@ impl SelectionArgs {
         if ids.is_empty() {
             let request = self.filter.request(self.job_name.as_ref())?;
             let mut jobs = training_search::search_all(api, &request).await?;
-            jobs.retain(|job| (action.is_possible)(&job.phase()));
+            // A service that does not know a filter leaves it out, and gives jobs that nobody chose.
+            jobs.retain(|job| request.fits(job) && (action.is_possible)(&job.phase()));
             return Ok((jobs, Vec::new()));
         }
         if self.job_name.is_some() || !self.filter.is_empty() {
