@@ -14,6 +14,7 @@ mod ma_job_create;
 mod ma_job_exits;
 mod ma_job_follow;
 mod ma_job_many;
+mod ma_job_watch;
 mod obs;
 mod release;
 mod shell;

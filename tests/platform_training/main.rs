@@ -6,6 +6,7 @@ mod bench;
 #[path = "../contract/catalogue.rs"]
 mod catalogue;
 mod families;
+mod images;
 #[path = "../python/mod.rs"]
 mod python;
 mod restart;
@@ -163,8 +164,11 @@ async fn a_job_runs_from_code_and_data_to_output_and_logs() {
     }
     let tasks = bench.get(&format!("training-jobs/{id}/tasks")).await;
     assert_eq!(tasks[0]["task"], "worker-0");
+
+    // Code, inputs and what is stored go with the job's end, as with a container. The log stays.
     platform.shutdown().await;
-    drop(folder);
+    let task = folder.path().join("platform/jobs").join(&id).join("worker-0");
+    assert!(!task.join("home").exists() && !task.join("bin").exists() && task.join(log_name).exists());
 }
 
 const RENDEZVOUS: &str = r#"
@@ -318,14 +322,11 @@ async fn a_job_that_cannot_be_prepared_says_why() {
     no_data["algorithm"]["inputs"] = json!([{"name": "data_url", "remote": {"obs": {"obs_url": "/lab/nothing/"}}}]);
     let mut no_folder = job("folder", "code", LOCAL, ONE, 1);
     no_folder["algorithm"]["working_dir"] = json!("/home/ma-user/none");
-    let mut image = command("image", "python main.py", ONE);
-    image["algorithm"]["engine"] = json!({"image_url": "org/image:1"});
     for (wanted, reason) in [
         (job("code", "none", LOCAL, ONE, 1), "nothing was found at obs://lab/none/"),
         (other_boot, "nothing was found at obs://lab/code/none.py"),
         (no_data, "nothing was found at obs://lab/nothing/"),
         (no_folder, "the working directory /home/ma-user/none does not exist"),
-        (image, "org/image:1 cannot be run"),
     ] {
         let id = bench.submit(&wanted).await;
         let end = bench.wait(&id, &["Abnormal"]).await;
@@ -362,6 +363,10 @@ async fn requests_that_are_wrong_are_refused_with_the_catalogues_codes() {
         (change("/spec/resource/flavor_id", json!("modelarts.kat1.xlarge")), "ModelArts.2781"),
         (change("/spec/volumes", json!([{"nfs": {"nfs_server_path": "a:/b", "local_path": "/c"}}])), "ModelArts.2788"),
         (change("/spec/notification", json!({"topic_urn": "urn:smn:r:p:t", "events": ["JobFailed"]})), "ModelArts.2788"),
+        (change("/spec/log_export_path", json!({"host_path": "/logs"})), "ModelArts.2788"),
+        (change("/spec/custom_metrics", json!([{"http_get": {"path": "/m", "port": 10001}}])), "ModelArts.2788"),
+        (change("/spec/schedule_policy", json!({"required_affinity": {"affinity_type": "cabinet"}})), "ModelArts.2788"),
+        (change("/endpoints", json!({"ssh": {"key_pair_names": ["mine"]}})), "ModelArts.2788"),
         (change("/spec/auto_stop", json!({"time_unit": "HOURS", "duration": 721})), "ModelArts.2788"),
         (json!({"kind": "job", "metadata": {"name": "x"}, "algorithm": {}}), "ModelArts.2806"),
         (json!({"kind": "job"}), "ModelArts.2787"),
@@ -457,6 +462,7 @@ async fn engines_flavors_pools_events_and_usage_are_shown() {
     loop {
         let usage = bench.get(&format!("training-jobs/{id}/metrics/worker-0")).await;
         let value = |index: usize| usage["metrics"][index]["value"][0].as_f64().unwrap_or(-1.0);
+        assert_eq!(usage["metrics"][3]["metric"], "ma_container_disk_write_kilobytes");
         if value(0) > 1.0 && value(1) > 0.0 {
             break;
         }
@@ -515,13 +521,27 @@ async fn a_requirements_file_gives_the_job_an_environment_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_that_cannot_be_kept_fail_the_job() {
-    let Lab { bench, platform, folder: _folder } = lab(2).await;
+    let Lab { bench, platform, folder } = lab(2).await;
     let mut wanted = command("lost", "f() { echo model > ${1#*=}/model; }; f", ONE);
     wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/no-such-bucket/x/"}}}]);
     let id = bench.submit(&wanted).await;
     let failed = bench.wait(&id, &["Failed"]).await;
     assert!(failed["status"]["running_records"][0]["end_reason"].as_str().unwrap().contains("outputs could not be uploaded"));
     assert_eq!(failed["status"]["task_statuses"][0]["exit_code"], 0);
+
+    // A start that follows finds what could not be stored: it is nowhere else.
+    let script = "f() { [ -e ${1#*=}/model ] && { echo kept; exit 0; }; echo model > ${1#*=}/model; exit 3; }; f";
+    wanted = command("again", script, ONE);
+    wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/no-such-bucket/x/"}}}]);
+    wanted["metadata"]["annotations"] =
+        json!({"fault-tolerance/job-retry-num": "1", "fault-tolerance/job-unconditional-retry": "true"});
+    let id = bench.submit(&wanted).await;
+    let failed = bench.wait(&id, &["Failed"]).await;
+    let records = failed["status"]["running_records"].as_array().unwrap();
+    assert_eq!((records.len(), &records[0]["end_recover"]), (2, &json!("proc_restart")));
+    assert!(bench.log(&id, "worker-0").await.ends_with("kept\n"));
+    let task = folder.path().join("platform/jobs").join(&id).join("worker-0");
+    assert!(task.join("home").exists(), "they are kept at the end as well");
 
     // No folder any more, nothing but a link that leads nowhere: neither can be sent.
     for script in ["rmdir ${1#*=}; echo model > ${1#*=}", "ln -s nowhere ${1#*=}/model"] {
@@ -573,6 +593,25 @@ fn refuse_phase(folder: &Folder, phase: Option<&str>) {
         None => "DROP TRIGGER full".to_owned(),
     };
     state.execute_batch(&change).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_cannot_be_read_for_a_while_does_not_end_the_job() {
+    let Lab { bench, platform, folder } = lab(2).await;
+    let go = folder.path().join("go");
+    let script = format!("echo begun; until [ -e {} ]; do sleep 0.02; done", go.display());
+    let id = bench.submit(&command("unreadable", &script, ONE)).await;
+    bench.wait_log(&id, "worker-0", "begun").await;
+    let status = folder.path().join("platform/jobs").join(&id).join("worker-0/status.json");
+    let text = std::fs::read(&status).unwrap();
+    std::fs::write(&status, "").unwrap();
+    // Nothing shows that it has been looked at: time for many looks, and the test is right whenever they come.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.show(&id).await["status"]["phase"], "Running");
+    std::fs::write(&status, text).unwrap();
+    std::fs::write(go, "").unwrap();
+    bench.wait(&id, &["Completed"]).await;
+    platform.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::platform::modelarts::ended::Ended;
 use crate::platform::modelarts::error::ApiError;
-use crate::platform::modelarts::record::{self, Event, Phase};
+use crate::platform::modelarts::record::{self, Event, Phase, RUNNING};
 use crate::platform::modelarts::restart::{self, Policy};
-use crate::platform::modelarts::{Training, autosearch, plan, stage, watch};
+use crate::platform::modelarts::{Training, autosearch, image, plan, retention, stage, watch};
 use crate::platform::runner;
-use crate::platform::runner::boot::{Meeting, Programs};
+use crate::platform::runner::boot::Programs;
 use crate::platform::runner::hosts;
+use crate::platform::runner::layout::job_folder;
+use crate::platform::runner::meeting::Meeting;
 use crate::platform::runner::plan::{Family, JobPlan};
 use crate::platform::runner::prepare::{Earlier, Preparation};
 
@@ -28,6 +30,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub(super) async fn drive(training: &Arc<Training>, id: &str, stop: &CancellationToken) {
     if let Err(error) = run(training, id, stop).await {
         tracing::error!(job = id, error = &error as &dyn std::error::Error, "a training job cannot be driven");
+    }
+    if let Ok(job) = record::get(training.state(), id)
+        && Phase::of(&job).is_some_and(Phase::is_final)
+        && !restart::has_lost(&job)
+    {
+        let folder = job_folder(training.jobs(), id);
+        // There may be many files, and the slots are free meanwhile.
+        training.tracker.spawn_blocking(move || retention::tidy(&folder));
     }
 }
 
@@ -86,7 +96,8 @@ async fn get_running(
     } else if !has_started {
         return never_started(None).await;
     }
-    Ok(Some((job, plan)))
+    // As it is now that it runs.
+    Ok(Some((insist(id, || record::get(training.state(), id)).await?, plan)))
 }
 
 /// Reads or changes the state, again and again while that fails, as on a full disk: a job whose end is not on record would seem
@@ -112,13 +123,16 @@ async fn insist<T>(id: &str, change: impl Fn() -> Result<T, ApiError>) -> Result
 /// Gets all tasks ready. What an earlier attempt has left is removed first, but for what a restart takes over.
 async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(), runner::Error> {
     let mut programs = programs(training, plan).await?;
-    let way = if plan.nodes > 1 { training.probes.way().await } else { None };
-    if plan.nodes > 1 {
+    // The containers of an image are told the names of the others by Docker.
+    let is_here = plan.nodes > 1 && plan.image.is_none();
+    let way = if is_here { training.probes.way().await } else { None };
+    if is_here {
         hosts::write(training.jobs(), plan)?;
         programs.wrapper = way.as_ref().map(|way| hosts::wrapper(way, training.jobs(), plan)).unwrap_or_default();
     }
-    let meeting = arrange(training, plan, way.is_some())?;
-    let (surroundings, timing) = (training.surroundings(way.is_some()), training.options().timing);
+    let has_names = way.is_some() || plan.image.is_some();
+    let meeting = arrange(training, plan, has_names)?;
+    let (surroundings, timing) = (training.surroundings(has_names), training.options().timing);
     let preparation = Preparation {
         plan,
         jobs: training.jobs(),
@@ -144,11 +158,11 @@ async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(),
 fn arrange(training: &Training, plan: &JobPlan, has_names: bool) -> Result<Meeting, runner::Error> {
     let mut active = training.active();
     let others = active.iter().filter(|&(id, _)| *id != plan.id);
-    let promised = others.filter_map(|(_, active)| active.port).collect();
+    let promised = others.flat_map(|(_, active)| active.ports.iter().copied()).collect();
     let meeting = Meeting::arrange(plan, has_names, &promised)
         .map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
     if let Some(active) = active.get_mut(&plan.id) {
-        active.port = meeting.torchrun_port(plan);
+        active.ports = meeting.ports();
     }
     Ok(meeting)
 }
@@ -161,6 +175,9 @@ pub(super) fn default_interpreter(training: &Training) -> String {
 
 /// Finds the programs that the engine needs, and says in an event what this machine has in place of the engine's image.
 async fn programs(training: &Training, plan: &JobPlan) -> Result<Programs, runner::Error> {
+    if let Some(image) = &plan.image {
+        return Ok(Programs { docker: image::ready(training, &plan.id, image).await?, ..Programs::default() });
+    }
     let interpreters = &training.options().interpreters;
     let engine = plan.engine.as_ref();
     let named = engine.and_then(|engine| interpreters.get(&engine.id).or_else(|| interpreters.get(&engine.name)));
@@ -218,7 +235,7 @@ fn begin(training: &Training, id: &str, preparing: i64) -> Result<bool, ApiError
         }
         job["status"]["task_statuses"] = json!([]);
         stage::remember(job, preparing, now);
-        Ok(vec![Event::info("Training job is running.")])
+        Ok(vec![Event::info(RUNNING)])
     })?;
     Ok(begun)
 }
@@ -271,9 +288,10 @@ fn conclude(training: &Training, plan: &JobPlan, ended: &Ended) -> Result<After,
                 last["end_related_task"] = json!(task);
             }
             if let Some(fault) = fault {
-                last["end_recover"] = json!(fault.recovery());
+                last["end_recover"] = json!(fault.recovery(ended.lost.is_some()));
             }
         }
+        restart::remember_lost(job, ended.lost.is_some());
         let Some(fault) = fault else {
             phase.set(job);
             return Ok(vec![event]);

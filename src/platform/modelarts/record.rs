@@ -11,22 +11,11 @@ use crate::platform::modelarts::error::ApiError;
 use crate::platform::runner::usage::now;
 use crate::platform::state::{self, State};
 
+/// The event that tells of a start.
+pub(crate) const RUNNING: &str = "Training job is running.";
+
 /// Kind of a job's document.
 const JOB: &str = "training-job";
-
-/// The index of jobs by age with what lists are filtered by, so that those of many jobs are answered without their documents.
-pub(super) const BY_TIME: &str = "training_job_by_time";
-
-/// Where a job stands, as the indexes have it. They are used where a query has the very same expression.
-pub(super) const PHASE: &str = "json_extract(body, '$.status.phase')";
-
-/// What else the index by age holds, in the shape of [`field_of`].
-pub(super) const LISTED: [&str; 3] = ["$.metadata.name", "$.metadata.user_name", "$.spec.resource.pool_id"];
-
-/// A text of a job's document as SQL; empty when it has none.
-pub(super) fn field_of(path: &str) -> String {
-    format!("coalesce(json_extract(body, '{path}'), '')")
-}
 
 /// Where a job stands. The names are the API's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,15 +176,46 @@ pub(crate) fn forget_events(state: &State, id: &str) -> Result<(), state::Error>
     state.write(|transaction| transaction.execute("DELETE FROM document WHERE kind = ?1", [event_kind(id)]).map(drop))
 }
 
-/// Makes the indexes by which jobs are found among many.
+/// Makes the index by which jobs of a phase are found among many, and the list of jobs.
 pub(crate) fn prepare(state: &State) -> Result<(), state::Error> {
-    let listed = LISTED.map(field_of).join(", ");
-    let indexes = format!(
-        "CREATE INDEX IF NOT EXISTS training_job_by_phase ON document ({PHASE}, created, id) WHERE kind = 'training-job';
-         CREATE INDEX IF NOT EXISTS {BY_TIME} ON document (created, id, {PHASE}, {listed}) WHERE kind = 'training-job';"
-    );
-    state.write(|transaction| transaction.execute_batch(&indexes))
+    state.write(|transaction| transaction.execute_batch(TABLES))
 }
+
+/// `training_job` holds what lists are filtered and sorted by, so that a page of many jobs is found without their documents. It
+/// follows the documents by itself. An index of `document` by expressions does not serve: each row of it is looked up in the table.
+const TABLES: &str = "
+CREATE INDEX IF NOT EXISTS training_job_by_phase
+    ON document (json_extract(body, '$.status.phase'), created, id) WHERE kind = 'training-job';
+DROP INDEX IF EXISTS training_job_by_time;
+CREATE TABLE IF NOT EXISTS training_job (
+    id        TEXT PRIMARY KEY,
+    created   INTEGER NOT NULL,
+    phase     TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    pool_id   TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS training_job_by_age ON training_job (created, id, phase, name, user_name, pool_id);
+CREATE VIEW IF NOT EXISTS training_job_view AS SELECT
+    id, created,
+    coalesce(json_extract(body, '$.status.phase'), '') AS phase,
+    coalesce(json_extract(body, '$.metadata.name'), '') AS name,
+    coalesce(json_extract(body, '$.metadata.user_name'), '') AS user_name,
+    coalesce(json_extract(body, '$.spec.resource.pool_id'), '') AS pool_id
+    FROM document WHERE kind = 'training-job';
+CREATE TRIGGER IF NOT EXISTS training_job_created AFTER INSERT ON document WHEN new.kind = 'training-job' BEGIN
+    DELETE FROM training_job WHERE id = new.id;
+    INSERT INTO training_job SELECT * FROM training_job_view WHERE id = new.id;
+END;
+CREATE TRIGGER IF NOT EXISTS training_job_changed AFTER UPDATE ON document WHEN new.kind = 'training-job' BEGIN
+    DELETE FROM training_job WHERE id = new.id;
+    INSERT INTO training_job SELECT * FROM training_job_view WHERE id = new.id;
+END;
+CREATE TRIGGER IF NOT EXISTS training_job_deleted AFTER DELETE ON document WHEN old.kind = 'training-job' BEGIN
+    DELETE FROM training_job WHERE id = old.id;
+END;
+INSERT INTO training_job SELECT * FROM training_job_view WHERE NOT EXISTS (SELECT 1 FROM training_job);
+";
 
 /// Changes a job in one transaction: `change` sees the document as it is now, edits it and says which events to add. When it
 /// refuses, nothing is changed.
@@ -234,12 +254,27 @@ pub(crate) fn add(state: &State, id: &str, event: &Event) {
     }
 }
 
-/// Adds an event unless one of the same text is there: what is told again after a restart of the platform.
+/// Adds an event unless one of the same text is there since the job's newest start: what is told again after a restart of the
+/// platform.
 pub(crate) fn add_once(state: &State, id: &str, event: &Event) {
-    let known = events(state, id).is_ok_and(|events| events.iter().any(|known| known["message"] == json!(event.message)));
-    if !known {
+    if !is_known(state, id, event).unwrap_or(false) {
         add(state, id, event);
     }
+}
+
+fn is_known(state: &State, id: &str, event: &Event) -> Result<bool, state::Error> {
+    let query = "SELECT json_extract(body, '$.message') FROM document WHERE kind = ?1 ORDER BY id DESC";
+    state.read(|connection| {
+        let mut statement = connection.prepare_cached(query)?;
+        let mut rows = statement.query([event_kind(id)])?;
+        while let Some(row) = rows.next()? {
+            let message: String = row.get(0)?;
+            if message == event.message || message == RUNNING {
+                return Ok(message == event.message);
+            }
+        }
+        Ok(false)
+    })
 }
 
 /// All events of a job, oldest first, as the API gives them.
@@ -278,7 +313,7 @@ fn event_number() -> i64 {
 mod tests {
     use serde_json::json;
 
-    use super::{ApiError, Event, Phase, State, add_once, change, create, delete, events, get, prepare};
+    use super::{ApiError, Event, Phase, RUNNING, State, add, add_once, change, create, delete, events, get, prepare};
 
     #[test]
     fn the_queue_is_in_order() {
@@ -333,6 +368,14 @@ mod tests {
         let texts: Vec<_> =
             told.iter().map(|event| (event["message"].as_str().unwrap(), event["source"].as_str().unwrap())).collect();
         assert_eq!(texts, [("created", "Job"), ("running", "Job"), ("[worker-0] odd", "Task")]);
+        // What happens at another start is told again.
+        for _ in 0..2 {
+            add(&state, "1", &Event::info(RUNNING));
+            for _ in 0..2 {
+                add_once(&state, "1", &Event::info("again"));
+            }
+        }
+        assert_eq!(events(&state, "1").unwrap().iter().filter(|event| event["message"] == "again").count(), 2);
         delete(&state, "1", |_| Ok(())).unwrap();
         assert!(events(&state, "1").unwrap().is_empty());
         assert!(get(&state, "1").is_err());

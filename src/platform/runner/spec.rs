@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::platform::runner::layout::task_mark;
+use crate::platform::runner::container::Container;
+use crate::platform::runner::layout::{supervisor_mark, task_mark};
 use crate::platform::runner::process::{ProcessId, kill_marked};
 
 /// Name of the file that tells a supervisor what to run.
@@ -44,6 +45,9 @@ pub struct TaskSpec {
     /// Words before each program: what makes its surroundings and then becomes it.
     #[serde(default)]
     pub wrapper: Vec<String>,
+    /// The container that the last program is the client of.
+    #[serde(default)]
+    pub container: Option<Container>,
     /// Where they run.
     pub working_directory: PathBuf,
     /// Their whole environment.
@@ -69,6 +73,9 @@ pub struct Finish {
     pub stage: String,
     /// More than the exit code says; may be empty.
     pub message: String,
+    /// The supervisor had been told to end it by then.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 /// What a supervisor has done so far.
@@ -122,14 +129,25 @@ impl TaskStatus {
         replace_json(&folder.join(STATUS_FILE), self)
     }
 
-    /// Kills the task's programs, wherever they have moved to and whoever is their parent now; not the supervisor. Returns
-    /// whether nothing was left: until then it is to be called again.
+    /// Kills the task's programs, wherever they have moved to and whoever is their parent now, and its container; not the
+    /// supervisor. Returns whether nothing was left: until then it is to be called again.
     pub fn kill_programs(&self, folder: &Path) -> bool {
         if let Some(process) = self.process {
             process.signal_group(Signal::KILL);
         }
-        kill_marked(&task_mark(folder), self.process.as_slice())
+        let is_killed = kill_marked(&task_mark(folder), self.process.as_slice());
+        let spec = read_json::<TaskSpec>(&folder.join(SPEC_FILE)).ok().flatten();
+        let is_removed = spec.and_then(|spec| spec.container).is_none_or(|container| container.remove());
+        is_killed && is_removed
     }
+}
+
+/// Kills a task of which nothing is known but its folder: its supervisor, and its programs wherever they have moved to. Returns
+/// whether nothing was left: until then it is to be called again.
+pub fn kill_all(folder: &Path) -> bool {
+    // The supervisor first: it would write into the folder, which is another start's then.
+    let alone = kill_marked(&supervisor_mark(folder), &[]);
+    kill_marked(&task_mark(folder), &[]) && alone
 }
 
 /// Looks at a task's folder.
@@ -181,7 +199,11 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Finish, Observed, ProcessId, TaskStatus, observe};
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::Path;
+
+    use super::{Finish, Observed, ProcessId, TaskStatus, kill_all, observe, supervisor_mark, task_mark};
+    use crate::platform::runner::process::MARK;
 
     fn status(supervisor: ProcessId) -> TaskStatus {
         TaskStatus { supervisor, process: None, stage: "training".into(), finish: None }
@@ -203,9 +225,30 @@ mod tests {
         let mut gone = status(ProcessId { pid: 1, start_time: u64::MAX });
         gone.save(folder.path()).unwrap();
         assert_eq!(observe(folder.path()).unwrap(), Observed::Vanished(gone.clone()));
-        let finish = Finish { exit_code: 3, at: 1, stage: "training".into(), message: String::new() };
+        let finish = Finish { exit_code: 3, at: 1, stage: "training".into(), message: String::new(), stopped: false };
         gone.finish = Some(finish.clone());
         gone.save(folder.path()).unwrap();
         assert_eq!(observe(folder.path()).unwrap(), Observed::Finished(finish));
+    }
+
+    #[test]
+    fn a_task_is_killed_with_its_supervisor_by_its_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let sleeper = |mark: String| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("600").env(MARK, mark).spawn().unwrap()
+        };
+        let mut children = [supervisor_mark(folder.path()), task_mark(folder.path())].map(sleeper);
+        let mut other = sleeper(task_mark(Path::new("/jobs/other/worker-0")));
+        let started = std::time::Instant::now();
+        while !kill_all(folder.path()) {
+            assert!(started.elapsed().as_secs() < 30);
+        }
+        for child in &mut children {
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+        }
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }
