@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
+use crate::api::modelarts::training_job::{Phase, TrainingJob};
 use crate::commands::ma_job::failure;
 use crate::commands::ma_job::hooks::{HookArgs, Hooks};
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::job_table::JobDetail;
 use crate::commands::ma_job::moment;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::watch::Watch;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -50,8 +51,7 @@ pub async fn run(ctx: &Ctx, args: WaitArgs) -> Result<(), Error> {
     let id = args.job.id()?;
     // From here on Ctrl-C ends the waiting in good order.
     ctx.cancel();
-    let job =
-        training_job::show(&api, id).await.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
+    let job = named::show(&api, id).await?;
     // Any case is taken for the documented one.
     let spelled = |word: &str| PHASES.iter().find(|phase| phase.eq_ignore_ascii_case(word)).map(|phase| Phase::read(phase));
     let wanted = args.phase.as_deref().and_then(spelled);
