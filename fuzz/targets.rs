@@ -64,7 +64,7 @@ pub(crate) fn argv(data: &[u8]) {
         assert!(rewritten.len() <= arguments.len() + data.len(), "{arguments:?}");
     }
     // The whole way is a hundred times as long.
-    if data.len() % 32 == 0
+    if data.len().is_multiple_of(32)
         && let Invocation::Misuse(text) | Invocation::Print(text) = ma_cli::cli::parse(&arguments)
     {
         assert!(!text.is_empty(), "{arguments:?}");

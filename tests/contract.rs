@@ -53,6 +53,7 @@ const SPOKEN: &[&str] = &[
     "ShowAutoSearchTrials",
     "ShowAutoSearchYamlTemplateContent",
     "ShowAutoSearchYamlTemplatesInfo",
+    "ShowObsUrlOfTrainingJobLogs",
     "ShowSearchAlgorithms",
     "ShowTrainJobTags",
     "ShowTrainingJobDetails",

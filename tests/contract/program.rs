@@ -46,6 +46,8 @@ async fn train(bench: &Bench) -> String {
         "again=obs://digits/data/",
         "--output",
         "train_url=obs://digits/output/",
+        "--predownload",
+        "train_url",
         "--env-variables",
         "COLOUR=blue",
         "--parameters",
@@ -140,6 +142,8 @@ async fn keep_algorithms(bench: &Bench) {
                 search_algorithm: {type: anneal_search, reward_attr: loss, mode: min, num_samples: 2, shrink_coef: 0.1}\n";
     std::fs::write(&search, text).unwrap();
     let search = search.to_str().unwrap();
+    // A log that is so long that it is read by links.
+    let command = "echo loss: 1; head -c 300000 /dev/zero | base64 -w 999; true";
     let definition =
         ["--user-command", "echo loss: 1", "--hyperparameter", "lr=1;type=Float;range=0:1", "--autosearch", search];
     let more = ["--input", "data;from=obs", "--flavor-type", "CPU", "--multi-card", "no", "--query", "metadata.id"];
@@ -150,7 +154,7 @@ async fn keep_algorithms(bench: &Bench) {
     {
         bench.run(0, Auth::Keys, &[&["algorithm"], arguments].concat()).await;
     }
-    let options = ["--user-command", "echo loss: 1", "--code-dir", "", "--boot-file", "", "--framework-type", ""];
+    let options = ["--user-command", command, "--code-dir", "", "--boot-file", "", "--framework-type", ""];
     let job = submit(bench, &[&options[..], &["--framework-version", "", "--autosearch", search]].concat()).await;
     bench.run(0, Auth::Keys, &["ma-job", "get-log", "-i", &job, "-f"]).await;
     for arguments in [&["trials", &job][..], &["trials", &job, "--trial", "trial-1"], &["trials", &job, "--importance"]] {

@@ -164,8 +164,11 @@ async fn a_job_runs_from_code_and_data_to_output_and_logs() {
     }
     let tasks = bench.get(&format!("training-jobs/{id}/tasks")).await;
     assert_eq!(tasks[0]["task"], "worker-0");
+
+    // Code, inputs and what is stored go with the job's end, as with a container. The log stays.
     platform.shutdown().await;
-    drop(folder);
+    let task = folder.path().join("platform/jobs").join(&id).join("worker-0");
+    assert!(!task.join("home").exists() && !task.join("bin").exists() && task.join(log_name).exists());
 }
 
 const RENDEZVOUS: &str = r#"
@@ -518,13 +521,27 @@ async fn a_requirements_file_gives_the_job_an_environment_of_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn outputs_that_cannot_be_kept_fail_the_job() {
-    let Lab { bench, platform, folder: _folder } = lab(2).await;
+    let Lab { bench, platform, folder } = lab(2).await;
     let mut wanted = command("lost", "f() { echo model > ${1#*=}/model; }; f", ONE);
     wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/no-such-bucket/x/"}}}]);
     let id = bench.submit(&wanted).await;
     let failed = bench.wait(&id, &["Failed"]).await;
     assert!(failed["status"]["running_records"][0]["end_reason"].as_str().unwrap().contains("outputs could not be uploaded"));
     assert_eq!(failed["status"]["task_statuses"][0]["exit_code"], 0);
+
+    // A start that follows finds what could not be stored: it is nowhere else.
+    let script = "f() { [ -e ${1#*=}/model ] && { echo kept; exit 0; }; echo model > ${1#*=}/model; exit 3; }; f";
+    wanted = command("again", script, ONE);
+    wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/no-such-bucket/x/"}}}]);
+    wanted["metadata"]["annotations"] =
+        json!({"fault-tolerance/job-retry-num": "1", "fault-tolerance/job-unconditional-retry": "true"});
+    let id = bench.submit(&wanted).await;
+    let failed = bench.wait(&id, &["Failed"]).await;
+    let records = failed["status"]["running_records"].as_array().unwrap();
+    assert_eq!((records.len(), &records[0]["end_recover"]), (2, &json!("proc_restart")));
+    assert!(bench.log(&id, "worker-0").await.ends_with("kept\n"));
+    let task = folder.path().join("platform/jobs").join(&id).join("worker-0");
+    assert!(task.join("home").exists(), "they are kept at the end as well");
 
     // No folder any more, nothing but a link that leads nowhere: neither can be sent.
     for script in ["rmdir ${1#*=}; echo model > ${1#*=}", "ln -s nowhere ${1#*=}/model"] {
@@ -576,6 +593,25 @@ fn refuse_phase(folder: &Folder, phase: Option<&str>) {
         None => "DROP TRIGGER full".to_owned(),
     };
     state.execute_batch(&change).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_cannot_be_read_for_a_while_does_not_end_the_job() {
+    let Lab { bench, platform, folder } = lab(2).await;
+    let go = folder.path().join("go");
+    let script = format!("echo begun; until [ -e {} ]; do sleep 0.02; done", go.display());
+    let id = bench.submit(&command("unreadable", &script, ONE)).await;
+    bench.wait_log(&id, "worker-0", "begun").await;
+    let status = folder.path().join("platform/jobs").join(&id).join("worker-0/status.json");
+    let text = std::fs::read(&status).unwrap();
+    std::fs::write(&status, "").unwrap();
+    // Nothing shows that it has been looked at: time for many looks, and the test is right whenever they come.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.show(&id).await["status"]["phase"], "Running");
+    std::fs::write(&status, text).unwrap();
+    std::fs::write(go, "").unwrap();
+    bench.wait(&id, &["Completed"]).await;
+    platform.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use crate::bench::{Bench, Folder, command, job};
 use crate::{LOCAL, Lab, ONE, TWO, access, lab, start_changed, wait_event};
 
-/// Counts epochs in its output and goes on from the last one; the second worker waits to be killed at the second epoch.
+/// Counts epochs in its output and goes on from the last one. At the second epoch the workers wait for each other: the second one
+/// to be killed, and the first one fails when that has happened.
 const CHECKPOINTS: &str = r#"
-import argparse, os, pathlib, time
+import argparse, os, pathlib, socket, sys, time
 parser = argparse.ArgumentParser()
 parser.add_argument("--train_url")
 known, _ = parser.parse_known_args()
@@ -28,8 +29,18 @@ while epoch < 4:
     if os.environ["VC_TASK_INDEX"] == "0":
         checkpoint.write_text(str(epoch))
     if fresh and epoch == 2:
+        meeting = socket.socket(socket.AF_UNIX)
+        if os.environ["VC_TASK_INDEX"] == "0":
+            meeting.bind(os.environ["MEET"])
+            meeting.listen()
+            peer = meeting.accept()[0]
+        else:
+            peer = meeting
+            while peer.connect_ex(os.environ["MEET"]):
+                time.sleep(0.01)
         print("waiting", os.getpid(), flush=True)
-        time.sleep(600)
+        peer.recv(1)
+        sys.exit(1)
 print("done after epoch", epoch, flush=True)
 "#;
 
@@ -46,9 +57,10 @@ fn kill(log: &str, word: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_from_its_checkpoint_after_a_worker_was_killed() {
-    let Lab { bench, platform, folder: _folder } = lab(2).await;
+    let Lab { bench, platform, folder } = lab(2).await;
     bench.put("code", &[("main.py", CHECKPOINTS)]).await;
     let mut wanted = job("resumes", "code", LOCAL, ONE, 2);
+    wanted["algorithm"]["environments"] = json!({"MEET": folder.path().join("first")});
     wanted["algorithm"]["outputs"] =
         json!([{"name": "train_url", "prefetch_to_local": true, "remote": {"obs": {"obs_url": "/lab/checkpoints/"}}}]);
     let once = json!({"fault-tolerance/job-retry-num": "1"});
@@ -74,6 +86,7 @@ async fn a_job_goes_on_from_its_checkpoint_after_a_worker_was_killed() {
 
     // Without the wish the same end is the job's.
     wanted["algorithm"]["outputs"] = json!([{"name": "train_url", "remote": {"obs": {"obs_url": "/lab/checkpoints/"}}}]);
+    wanted["algorithm"]["environments"] = json!({"MEET": folder.path().join("second")});
     let id = bench.submit(&wanted).await;
     let log = bench.wait_log(&id, "worker-1", "waiting ").await;
     kill(&log, "waiting ");
@@ -98,14 +111,18 @@ async fn a_program_that_fails_is_started_again_only_when_the_job_says_so() {
     assert_eq!(failed["status"]["running_records"].as_array().unwrap().len(), 4, "three times in a row");
     let log = bench.log(&id, "worker-0").await;
     assert_eq!(log.lines().filter(|line| *line == "one more").count(), 4);
+    let events = bench.events(&id).await;
+    let told = |text: &str| events.iter().filter(|event| *event == text).count();
+    assert_eq!(told("[worker-0] training started."), 4);
+    assert_eq!(told("[worker-0] Training finished, Exit code 3."), 4);
     assert!(failed.get("platform").is_none());
 
     // A stop ends it, wherever it is between two starts.
-    let id = bench.submit(&retried(command("stopped", "sleep 0.05; exit 3", ONE), always)).await;
+    let often = json!({"fault-tolerance/job-retry-num": "128"});
+    let id = bench.submit(&retried(command("stopped", "sleep 0.05; exit 137", ONE), often)).await;
     wait_event(&bench, &id, "(restart 1)").await;
-    if bench.stop(&id).await.status == StatusCode::ACCEPTED {
-        bench.wait(&id, &["Terminated"]).await;
-    }
+    assert_eq!(bench.stop(&id).await.status, StatusCode::ACCEPTED);
+    bench.wait(&id, &["Terminated"]).await;
     let wrong = retried(command("x", "true", ONE), json!({"fault-tolerance/job-retry-num": "129"}));
     let refused = bench.call(Method::POST, "training-jobs", Some(&wrong)).await;
     assert_eq!((refused.status, refused.body["error_code"].as_str()), (StatusCode::BAD_REQUEST, Some("ModelArts.2788")));
@@ -135,6 +152,11 @@ async fn a_job_that_hangs_gets_new_processes_in_its_folders() {
     wait_event(&bench, &id, "(restart 1)").await;
     let done = bench.wait(&id, &["Completed"]).await;
     let records = &done["status"]["running_records"];
+    assert_eq!(
+        records.as_array().unwrap().len(),
+        2,
+        "what the first start has left undone is not the second one's: {records:#}"
+    );
     assert_eq!(
         (&records[0]["end_recover"], &records[0]["end_reason"], &records[1]["start_type"]),
         (&json!("proc_restart"), &json!("worker-0 is suspended"), &json!("restarted"))
@@ -205,6 +227,9 @@ async fn jobs_start_in_the_order_of_their_priority() {
         let changed = bench.call(Method::PUT, &format!("training-jobs/{id}"), Some(&change)).await;
         assert_eq!(changed.status, StatusCode::OK, "{}", changed.text);
     }
+    let preemptible = json!({"spec": {"schedule_policy": {"preemptible": true}}});
+    let refused = bench.call(Method::PUT, &format!("training-jobs/{}", ids[1]), Some(&preemptible)).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
     bench.stop(&busy).await;
     let mut starts = Vec::new();
     for id in &ids {

@@ -10,12 +10,10 @@ use crate::commands::ma_job::spec::Spec;
 const MOUNT: &str = "/home/ma-user/modelarts";
 
 /// Parts of a job's document that no job file can say, and what they are called.
-const LEFT_OUT: [(&str, &str); 6] = [
+const LEFT_OUT: [(&str, &str); 4] = [
     ("/algorithm/autosearch_config_path", "the file of the search for hyperparameters"),
     ("/tasks", "tasks of several kinds"),
-    ("/endpoints/ssh", "SSH keys"),
-    ("/spec/custom_metrics", "metrics of its own"),
-    ("/spec/schedule_policy/required_affinity", "what its nodes have in common"),
+    ("/spec/schedule_policy/required_affinity/node_affinity", "the nodes it may run on"),
     ("/spec/resource/main_container_customized_flavor", "a flavor of its own"),
 ];
 
@@ -42,6 +40,8 @@ pub(super) fn spec(job: &TrainingJob, tags: Vec<(String, String)>) -> Spec {
         ("preemptible", job.0["spec"]["schedule_policy"]["preemptible"].as_bool().unwrap_or_default()),
     ];
     spec.truths.extend(truths.into_iter().filter(|(_, is_true)| *is_true));
+    let keys: Vec<_> = list(job, "/endpoints/ssh/key_pair_names").filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    spec.names.extend((!keys.is_empty()).then_some(("ssh-key", keys)));
     spec.inputs = folders(job, "inputs");
     spec.outputs = folders(job, "outputs");
     let parameters: Vec<_> = list(job, "/algorithm/parameters")
@@ -106,7 +106,20 @@ fn texts(job: &TrainingJob, spec: &mut Spec) {
     put("train-instance-type", job.text("/spec/resource/flavor_id"));
     put("pool-id", job.text("/spec/resource/pool_id"));
     put("policy", Some(job.text("/spec/resource/policy")).filter(|policy| policy != DEFAULT_POLICY).unwrap_or_default());
+    put("affinity", job.text("/spec/schedule_policy/required_affinity/affinity_type"));
+    put("custom-metrics", job.0.pointer("/spec/custom_metrics/0").map(custom_metrics).unwrap_or_default());
     put("log-url", address(&job.text("/spec/log_export_path/obs_url")));
+}
+
+/// Where metrics are collected, as users write it.
+fn custom_metrics(document: &Value) -> String {
+    match document["http_get"]["port"].as_u64() {
+        Some(port) => format!("http://:{port}{}", member(&document["http_get"], "path")),
+        None => {
+            let words = document["exec"]["command"].as_array().into_iter().flatten();
+            words.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+    }
 }
 
 /// Where the service puts code whose place nobody chose.
@@ -219,7 +232,8 @@ mod tests {
                 "log_export_path": {"obs_url": "/b/l/"},
                 "volumes": [{"nfs": {"nfs_server_path": "h:/", "local_path": "/m", "read_only": true}}],
                 "auto_stop": {"time_unit": "HOURS", "duration": 4},
-                "schedule_policy": {"priority": 2},
+                "schedule_policy": {"priority": 2, "required_affinity": {"affinity_type": "cabinet"}},
+                "custom_metrics": [{"exec": {"command": ["sh", "/m.sh"]}}],
                 "notification": {"topic_urn": "urn:smn:r:p:t", "events": ["JobFailed"]},
             },
         });
@@ -252,6 +266,10 @@ mod tests {
         assert_eq!(again(&job), request);
         job["endpoints"] = json!({"ssh": {"key_pair_names": ["k"]}});
         job["tasks"] = json!([]);
-        assert_eq!(left_out(&TrainingJob(job)), ["SSH keys"]);
+        request["endpoints"] = job["endpoints"].clone();
+        assert_eq!(again(&job), request);
+        assert_eq!(left_out(&TrainingJob(job.clone())), [""; 0]);
+        job["spec"]["resource"]["main_container_customized_flavor"] = json!({"cpu_core_num": 1});
+        assert_eq!(left_out(&TrainingJob(job)), ["a flavor of its own"]);
     }
 }

@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::platform::modelarts::ended::Ended;
 use crate::platform::modelarts::error::ApiError;
-use crate::platform::modelarts::record::{self, Event, Phase};
+use crate::platform::modelarts::record::{self, Event, Phase, RUNNING};
 use crate::platform::modelarts::restart::{self, Policy};
-use crate::platform::modelarts::{Training, autosearch, image, plan, stage, watch};
+use crate::platform::modelarts::{Training, autosearch, image, plan, retention, stage, watch};
 use crate::platform::runner;
 use crate::platform::runner::boot::Programs;
 use crate::platform::runner::hosts;
+use crate::platform::runner::layout::job_folder;
 use crate::platform::runner::meeting::Meeting;
 use crate::platform::runner::plan::{Family, JobPlan};
 use crate::platform::runner::prepare::{Earlier, Preparation};
@@ -29,6 +30,14 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub(super) async fn drive(training: &Arc<Training>, id: &str, stop: &CancellationToken) {
     if let Err(error) = run(training, id, stop).await {
         tracing::error!(job = id, error = &error as &dyn std::error::Error, "a training job cannot be driven");
+    }
+    if let Ok(job) = record::get(training.state(), id)
+        && Phase::of(&job).is_some_and(Phase::is_final)
+        && !restart::has_lost(&job)
+    {
+        let folder = job_folder(training.jobs(), id);
+        // There may be many files, and the slots are free meanwhile.
+        training.tracker.spawn_blocking(move || retention::tidy(&folder));
     }
 }
 
@@ -87,7 +96,8 @@ async fn get_running(
     } else if !has_started {
         return never_started(None).await;
     }
-    Ok(Some((job, plan)))
+    // As it is now that it runs.
+    Ok(Some((insist(id, || record::get(training.state(), id)).await?, plan)))
 }
 
 /// Reads or changes the state, again and again while that fails, as on a full disk: a job whose end is not on record would seem
@@ -225,7 +235,7 @@ fn begin(training: &Training, id: &str, preparing: i64) -> Result<bool, ApiError
         }
         job["status"]["task_statuses"] = json!([]);
         stage::remember(job, preparing, now);
-        Ok(vec![Event::info("Training job is running.")])
+        Ok(vec![Event::info(RUNNING)])
     })?;
     Ok(begun)
 }
@@ -278,9 +288,10 @@ fn conclude(training: &Training, plan: &JobPlan, ended: &Ended) -> Result<After,
                 last["end_related_task"] = json!(task);
             }
             if let Some(fault) = fault {
-                last["end_recover"] = json!(fault.recovery());
+                last["end_recover"] = json!(fault.recovery(ended.lost.is_some()));
             }
         }
+        restart::remember_lost(job, ended.lost.is_some());
         let Some(fault) = fault else {
             phase.set(job);
             return Ok(vec![event]);

@@ -23,6 +23,15 @@ pub(super) struct TaskEnd {
     pub(super) at: i64,
     /// It was ended because of something else, so its exit code does not count.
     pub(super) ended_by_us: bool,
+    /// Its supervisor had been told to end it, by us or by somebody else.
+    pub(super) stopped: bool,
+}
+
+impl TaskEnd {
+    /// Whether it was ended from outside: by SIGKILL, with its supervisor, or through it.
+    fn is_from_outside(&self) -> bool {
+        self.stopped || [UNKNOWN, KILLED].contains(&self.exit_code)
+    }
 }
 
 /// How all tasks of a job ended.
@@ -40,12 +49,15 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// The first task that failed of its own; none when the one that leads the others did not.
+    /// The task that the others followed: one that was killed before one that failed, whose connection to it broke perhaps, whatever
+    /// came to be known first; else the first one. None when the one that leads the others did not fail.
     fn first_failed(&self) -> Option<&TaskEnd> {
         if self.is_led && self.tasks.iter().any(|end| end.task == LEADER && end.exit_code == 0) {
             return None;
         }
-        self.tasks.iter().filter(|end| end.exit_code != 0 && !end.ended_by_us).min_by_key(|end| end.at)
+        let failed = self.tasks.iter().filter(|end| end.exit_code != 0 && !end.ended_by_us);
+        // One that was told to end was so because of another, if there is one: a platform that came later has not seen that.
+        failed.min_by_key(|end| (end.stopped, !end.is_from_outside(), end.at))
     }
 
     /// Why the job failed; `None` when it did not.
@@ -66,8 +78,7 @@ impl Ended {
             return Some(Fault::Hang);
         }
         let failed = self.first_failed()?;
-        let from_outside = [UNKNOWN, KILLED].contains(&failed.exit_code);
-        Some(if from_outside { Fault::Surroundings } else { Fault::Program })
+        Some(if failed.is_from_outside() { Fault::Surroundings } else { Fault::Program })
     }
 
     /// The task that the failure is about.
@@ -96,7 +107,25 @@ mod tests {
     use super::{Ended, Fault, LEADER, TaskEnd};
 
     fn end(task: &str, exit_code: i32, ended_by_us: bool) -> TaskEnd {
-        TaskEnd { task: task.into(), exit_code, message: String::new(), at: i64::from(200 - exit_code), ended_by_us }
+        let at = i64::from(200 - exit_code);
+        TaskEnd { task: task.into(), exit_code, message: String::new(), at, ended_by_us, stopped: ended_by_us }
+    }
+
+    #[test]
+    fn a_task_that_was_killed_goes_before_those_that_failed_because_of_it() {
+        for exit_code in [137, -1] {
+            let killed = TaskEnd { at: 900, ..end("worker-1", exit_code, false) };
+            let tasks = vec![end("worker-0", 1, false), killed, end("worker-2", 143, true)];
+            let ended = Ended { tasks, ..Ended::default() };
+            assert_eq!((ended.culprit(), ended.fault()), (Some("worker-1"), Some(Fault::Surroundings)), "{exit_code}");
+        }
+        // A platform that came later has not seen that the second one was told to end, and had to be killed.
+        let told = TaskEnd { stopped: true, ..end("worker-1", 137, false) };
+        let ended = Ended { tasks: vec![end("worker-0", 1, false), told.clone()], ..Ended::default() };
+        assert_eq!((ended.culprit(), ended.fault()), (Some("worker-0"), Some(Fault::Program)));
+        // Nobody else failed: the machine was shut down.
+        let alone = Ended { tasks: vec![TaskEnd { exit_code: 143, ..told }], ..Ended::default() };
+        assert_eq!(alone.fault(), Some(Fault::Surroundings));
     }
 
     #[test]

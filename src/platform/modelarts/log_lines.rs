@@ -38,7 +38,8 @@ struct Lines {
 }
 
 /// `GET …/training-jobs/{id}/logs/{task}`: with order `asc` the lines behind the base (or the first ones), else those before it
-/// (or the last ones). A line that is still being written is left out while the job has not ended.
+/// (or the last ones). A line that is still being written is left out while the job has not ended. One that is longer than an answer
+/// can be comes in pieces.
 pub(super) async fn list(
     State(training): State<Arc<Training>>,
     Path((_, id, task)): Path<(String, String, String)>,
@@ -76,7 +77,10 @@ pub(super) async fn list(
 fn after(path: &FilePath, base: u64, count: usize, with_last: bool) -> io::Result<Lines> {
     let (bytes, size) = part(path, base, MOST_BYTES)?;
     let base = base.min(size);
-    let whole = whole(&bytes, with_last && base + bytes.len() as u64 == size);
+    let mut whole = whole(&bytes, with_last && base + bytes.len() as u64 == size);
+    if whole == 0 && bytes.len() as u64 == MOST_BYTES {
+        whole = character_end(&bytes);
+    }
     let end = ends(&bytes[..whole]).nth(count - 1).unwrap_or(whole);
     Ok(lines(&bytes[..end], base))
 }
@@ -86,16 +90,35 @@ fn before(path: &FilePath, base: Option<u64>, count: usize, with_last: bool) -> 
     let base = base.unwrap_or(size).min(size);
     let from = base.saturating_sub(MOST_BYTES);
     let (bytes, _) = part(path, from, base - from)?;
-    let whole = whole(&bytes, with_last && base == size);
+    // What an earlier answer begins with has been looked at before: it may be the middle of a long line.
+    let mut whole = whole(&bytes, with_last || base < size);
+    if whole == 0 && from > 0 {
+        whole = bytes.len();
+    }
     let mut starts: Vec<usize> = if from == 0 { vec![0] } else { Vec::new() };
     starts.extend(ends(&bytes[..whole]).filter(|&end| end < whole));
-    let begin = starts.iter().rev().nth(count - 1).or_else(|| starts.first()).copied().unwrap_or(0);
+    let begin = starts.iter().rev().nth(count - 1).or_else(|| starts.first()).copied();
+    let begin = begin.unwrap_or_else(|| character_start(&bytes[..whole]));
     Ok(lines(&bytes[begin..whole], from + begin as u64))
 }
 
 /// How many of the bytes are whole lines; all when the last one counts as whole too.
 fn whole(bytes: &[u8], with_last: bool) -> usize {
     if with_last { bytes.len() } else { bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1) }
+}
+
+/// The end of the last character that is whole, in the middle of a line.
+fn character_end(bytes: &[u8]) -> usize {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        // Text, or none at all: then it does not matter where it is cut.
+        _ => bytes.len(),
+    }
+}
+
+/// The begin of the first character that is whole, in the middle of a line.
+fn character_start(bytes: &[u8]) -> usize {
+    bytes.iter().take(3).take_while(|&&byte| byte & 0xC0 == 0x80).count()
 }
 
 /// The offsets behind each line feed.
@@ -120,7 +143,39 @@ fn part(path: &FilePath, from: u64, most: u64) -> io::Result<(Vec<u8>, u64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{after, before};
+    use super::{MOST_BYTES, after, before};
+
+    #[test]
+    fn a_line_longer_than_an_answer_comes_in_pieces() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        // Two bytes each, so that a piece would end in the middle of one.
+        let long = "é".repeat(MOST_BYTES as usize);
+        let text = format!("one\n{long}\nlast\n");
+        std::fs::write(&path, &text).unwrap();
+        let (mut forward, mut at) = (String::new(), 0);
+        while at < text.len() as u64 {
+            let lines = after(&path, at, 50, true).unwrap();
+            assert_eq!((lines.start, lines.end > at), (at, true), "{at}");
+            forward.push_str(&lines.content);
+            at = lines.end;
+        }
+        assert!(forward == text, "forward");
+        let (mut pieces, mut base) = (Vec::new(), None);
+        while base != Some(0) {
+            let lines = before(&path, base, 1, true).unwrap();
+            assert!(lines.end == base.unwrap_or(text.len() as u64) && lines.start < lines.end, "{base:?}");
+            base = Some(lines.start);
+            pieces.push(lines.content);
+        }
+        pieces.reverse();
+        assert!(pieces.concat() == text, "backward");
+        assert_eq!(pieces.last().unwrap(), "last\n");
+        // It is still being written, and longer than an answer by now.
+        std::fs::write(&path, &long).unwrap();
+        assert_eq!(after(&path, 0, 50, false).unwrap().end, MOST_BYTES);
+        assert_eq!(before(&path, None, 50, false).unwrap().start, MOST_BYTES);
+    }
 
     #[test]
     fn pages_in_both_directions_meet() {

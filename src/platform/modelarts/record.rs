@@ -11,6 +11,9 @@ use crate::platform::modelarts::error::ApiError;
 use crate::platform::runner::usage::now;
 use crate::platform::state::{self, State};
 
+/// The event that tells of a start.
+pub(crate) const RUNNING: &str = "Training job is running.";
+
 /// Kind of a job's document.
 const JOB: &str = "training-job";
 
@@ -251,12 +254,27 @@ pub(crate) fn add(state: &State, id: &str, event: &Event) {
     }
 }
 
-/// Adds an event unless one of the same text is there: what is told again after a restart of the platform.
+/// Adds an event unless one of the same text is there since the job's newest start: what is told again after a restart of the
+/// platform.
 pub(crate) fn add_once(state: &State, id: &str, event: &Event) {
-    let known = events(state, id).is_ok_and(|events| events.iter().any(|known| known["message"] == json!(event.message)));
-    if !known {
+    if !is_known(state, id, event).unwrap_or(false) {
         add(state, id, event);
     }
+}
+
+fn is_known(state: &State, id: &str, event: &Event) -> Result<bool, state::Error> {
+    let query = "SELECT json_extract(body, '$.message') FROM document WHERE kind = ?1 ORDER BY id DESC";
+    state.read(|connection| {
+        let mut statement = connection.prepare_cached(query)?;
+        let mut rows = statement.query([event_kind(id)])?;
+        while let Some(row) = rows.next()? {
+            let message: String = row.get(0)?;
+            if message == event.message || message == RUNNING {
+                return Ok(message == event.message);
+            }
+        }
+        Ok(false)
+    })
 }
 
 /// All events of a job, oldest first, as the API gives them.
@@ -295,7 +313,7 @@ fn event_number() -> i64 {
 mod tests {
     use serde_json::json;
 
-    use super::{ApiError, Event, Phase, State, add_once, change, create, delete, events, get, prepare};
+    use super::{ApiError, Event, Phase, RUNNING, State, add, add_once, change, create, delete, events, get, prepare};
 
     #[test]
     fn the_queue_is_in_order() {
@@ -350,6 +368,14 @@ mod tests {
         let texts: Vec<_> =
             told.iter().map(|event| (event["message"].as_str().unwrap(), event["source"].as_str().unwrap())).collect();
         assert_eq!(texts, [("created", "Job"), ("running", "Job"), ("[worker-0] odd", "Task")]);
+        // What happens at another start is told again.
+        for _ in 0..2 {
+            add(&state, "1", &Event::info(RUNNING));
+            for _ in 0..2 {
+                add_once(&state, "1", &Event::info("again"));
+            }
+        }
+        assert_eq!(events(&state, "1").unwrap().iter().filter(|event| event["message"] == "again").count(), 2);
         delete(&state, "1", |_| Ok(())).unwrap();
         assert!(events(&state, "1").unwrap().is_empty());
         assert!(get(&state, "1").is_err());

@@ -84,12 +84,12 @@ impl Fault {
         }
     }
 
-    /// What is done about it, as `end_recover` of a running record names it: a hanging job gets new processes in the same
-    /// folders, every other one begins from empty folders.
-    pub(crate) fn recovery(self) -> &'static str {
+    /// What is done about it, as `end_recover` of a running record names it: a job that hung, or whose outputs are not stored, gets
+    /// new processes in the same folders, every other one begins from empty folders.
+    pub(crate) fn recovery(self, has_lost: bool) -> &'static str {
         match self {
-            Self::Hang => "proc_restart",
-            Self::Surroundings | Self::Program => "job_reschedule",
+            Self::Surroundings | Self::Program if !has_lost => "job_reschedule",
+            _ => "proc_restart",
         }
     }
 }
@@ -101,7 +101,19 @@ pub(crate) fn restarts(job: &Value) -> u64 {
 
 /// Whether the next start takes over the folders of the one before.
 pub(crate) fn keeps_folders(job: &Value) -> bool {
-    restarts(job) > 0 && job[HIDDEN]["fault"] == Fault::Hang.name()
+    restarts(job) > 0 && (job[HIDDEN]["fault"] == Fault::Hang.name() || has_lost(job))
+}
+
+/// Remembers whether outputs are in the tasks' folders only, because they could not be stored.
+pub(crate) fn remember_lost(job: &mut Value, has_lost: bool) {
+    if has_lost || !job[HIDDEN]["lost"].is_null() {
+        job[HIDDEN]["lost"] = json!(has_lost);
+    }
+}
+
+/// Whether the tasks' folders hold outputs that are nowhere else.
+pub(crate) fn has_lost(job: &Value) -> bool {
+    job[HIDDEN]["lost"] == true
 }
 
 /// Writes a restart into the document.
@@ -127,7 +139,7 @@ fn wrong(name: &str, reason: &str) -> ApiError {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{Fault, Policy, count, keeps_folders, restarts};
+    use super::{Fault, Policy, count, has_lost, keeps_folders, remember_lost, restarts};
 
     fn job(annotations: Value) -> Value {
         json!({"metadata": {"annotations": annotations}})
@@ -152,6 +164,12 @@ mod tests {
         count(&mut wanted, Fault::Program);
         assert_eq!(restarts(&wanted), 5);
         assert!(!policy.allows(Fault::Surroundings, &wanted), "five were asked for");
+        assert!(!keeps_folders(&wanted));
+        // The only copy of a checkpoint is in them.
+        remember_lost(&mut wanted, true);
+        assert!(keeps_folders(&wanted) && has_lost(&wanted));
+        assert_eq!((Fault::Program.recovery(true), Fault::Program.recovery(false)), ("proc_restart", "job_reschedule"));
+        remember_lost(&mut wanted, false);
         assert!(!keeps_folders(&wanted));
     }
 

@@ -15,7 +15,7 @@ use crate::platform::modelarts::Training;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Phase};
 use crate::platform::runner::layout::task_folder;
-use crate::platform::runner::spec::{Observed, SPEC_FILE, TRAINING, TaskSpec, observe, read_json};
+use crate::platform::runner::spec::{Observed, SPEC_FILE, STATUS_FILE, TRAINING, TaskSpec, TaskStatus, observe, read_json};
 use crate::platform::terminal::frame::PROTOCOL;
 use crate::platform::terminal::session::{self, Wish};
 
@@ -70,9 +70,11 @@ fn wish(training: &Training, id: &str, task: &str, query: &[(String, String)]) -
         return Err(ApiError::phase("entered", phase));
     }
     let folder = task_folder(training.jobs(), id, task);
+    // Before it is known to run: it is the supervisor of this start, then.
+    let status = read_json::<TaskStatus>(&folder.join(STATUS_FILE)).ok().flatten();
     let is_training = matches!(observe(&folder), Ok(Observed::Running(stage)) if stage == TRAINING);
     let spec = read_json::<TaskSpec>(&folder.join(SPEC_FILE)).ok().flatten();
-    let (true, Some(spec)) = (is_training, spec) else {
+    let (true, Some(status), Some(spec)) = (is_training, status, spec) else {
         let message = format!("The task {task} cannot be entered: its program does not run yet, or not any more.");
         return Err(ApiError { status: StatusCode::CONFLICT, code: "ModelArts.2796", message });
     };
@@ -94,6 +96,7 @@ fn wish(training: &Training, id: &str, task: &str, query: &[(String, String)]) -
         size: last("rows").map(|_| (number("rows", SIZE.0), number("columns", SIZE.1))),
         kind: last("kind").filter(|kind| !kind.is_empty()).unwrap_or("dumb").to_owned(),
         folder,
+        supervisor: status.supervisor,
         environment,
         working_directory: spec.working_directory,
         executable: training.options().executable.clone(),

@@ -67,14 +67,7 @@ pub(super) async fn describe(
     bytes: Bytes,
 ) -> Result<StatusCode, ApiError> {
     let wanted = body(&bytes)?;
-    let priority = wanted["spec"]["schedule_policy"]["priority"].as_u64();
-    let description = wanted["description"].as_str();
-    if let Some(description) = description {
-        description_fits("description", description)?;
-    }
-    if priority.is_some_and(|priority| priority > 3) {
-        return Err(ApiError::parameter("spec.schedule_policy.priority", "it is 0 to 3"));
-    }
+    let Changes { description, priority } = Changes::of(&wanted)?;
     record::change::<ApiError>(training.state(), &id, |job| {
         if let Some(description) = description {
             job["metadata"]["description"] = json!(description);
@@ -89,6 +82,39 @@ pub(super) async fn describe(
         Ok(Vec::new())
     })?;
     Ok(StatusCode::OK)
+}
+
+/// What may be changed of a job.
+#[derive(Debug, PartialEq, Eq)]
+struct Changes<'a> {
+    description: Option<&'a str>,
+    priority: Option<u64>,
+}
+
+impl<'a> Changes<'a> {
+    /// Reads a request; what it cannot do is refused and not passed over.
+    fn of(wanted: &'a Value) -> Result<Self, ApiError> {
+        let given = |pointer: &str| wanted.pointer(pointer).filter(|value| !value.is_null());
+        let description = given("/description").map(|text| {
+            let text = text.as_str().ok_or_else(|| ApiError::parameter("description", "it is a text"))?;
+            description_fits("description", text).map(|()| text)
+        });
+        let priority = given("/spec/schedule_policy/priority").map(|number| {
+            let number = number.as_u64().filter(|&number| number <= 3);
+            number.ok_or_else(|| ApiError::parameter("spec.schedule_policy.priority", "it is a number from 0 to 3"))
+        });
+        for (pointer, reason) in [
+            ("/spec/schedule_policy/preemptible", "it cannot be changed: jobs of this platform do not make room for others"),
+            ("/spec/notification", "this platform has no notification topics"),
+            ("/endpoints", "jobs of this platform have no endpoints; ma-job shell opens a shell in a task"),
+            ("/metadata/annotation", "annotations of a job cannot be changed on this platform"),
+        ] {
+            if given(pointer).is_some() {
+                return Err(ApiError::parameter(&pointer[1..].replace('/', "."), reason));
+            }
+        }
+        Ok(Self { description: description.transpose()?, priority: priority.transpose()? })
+    }
 }
 
 /// `POST /v2/{project_id}/training-jobs/{id}/actions`.
@@ -172,4 +198,32 @@ pub(super) async fn check_name(
     let jobs = record::list(training.state())?;
     let same = |job: &Value| job["metadata"]["name"] == name.job_name && job["metadata"]["workspace_id"] == workspace;
     Ok(Json(json!({"is_duplicate": jobs.iter().any(same)})))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Changes;
+
+    #[test]
+    fn what_cannot_be_changed_is_refused() {
+        let wanted = json!({"description": "d", "spec": {"schedule_policy": {"priority": 3}, "notification": null}});
+        assert_eq!(Changes::of(&wanted).unwrap(), Changes { description: Some("d"), priority: Some(3) });
+        assert_eq!(Changes::of(&json!({})).unwrap(), Changes { description: None, priority: None });
+        for (wanted, place) in [
+            (json!({"spec": {"schedule_policy": {"priority": "9"}}}), "priority"),
+            (json!({"spec": {"schedule_policy": {"priority": 4}}}), "priority"),
+            (json!({"spec": {"schedule_policy": {"priority": -1}}}), "priority"),
+            (json!({"description": 7}), "description"),
+            (json!({"description": "x".repeat(257)}), "description"),
+            (json!({"spec": {"schedule_policy": {"preemptible": true}}}), "preemptible"),
+            (json!({"spec": {"notification": {"topic_urn": "urn"}}}), "spec.notification"),
+            (json!({"metadata": {"annotation": {"a": "b"}}}), "metadata.annotation"),
+            (json!({"endpoints": {"ssh": {}}}), "endpoints"),
+        ] {
+            let refused = Changes::of(&wanted).unwrap_err();
+            assert!(refused.status.as_u16() == 400 && refused.message.contains(place), "{wanted}: {}", refused.message);
+        }
+    }
 }

@@ -18,9 +18,12 @@ use crate::platform::modelarts::restart::{Fault, Policy};
 use crate::platform::modelarts::{Timing, Training};
 use crate::platform::modelarts::{hang, schedule};
 use crate::platform::runner::keep::Keeper;
-use crate::platform::runner::layout::task_folder;
+use crate::platform::runner::layout::{supervisor_mark, task_folder};
 use crate::platform::runner::plan::{JobPlan, Task};
-use crate::platform::runner::spec::{Observed, SPEC_FILE, STATUS_FILE, TRAINING, TaskStatus, observe, read_json};
+use crate::platform::runner::process::MARK;
+use crate::platform::runner::spec::{
+    Finish, Observed, SPEC_FILE, STATUS_FILE, TRAINING, TaskStatus, kill_all, observe, read_json,
+};
 use crate::platform::runner::usage;
 
 /// How much longer than the grace a supervisor may take before it is killed with its task.
@@ -77,11 +80,13 @@ async fn keep_on(keeper: &mut Keeper<'_>, timing: Timing, quit: &CancellationTok
     }
 }
 
-/// When the job is to be stopped by itself, in milliseconds since 1970; `None` without such a wish.
-fn auto_stop(training: &Training, plan: &JobPlan, job: &Value) -> Option<i64> {
+/// When a running job is to be stopped by itself, in milliseconds since 1970; `None` without such a wish. Only the time counts in
+/// which it ran, not what passed between two starts.
+fn auto_stop(job: &Value) -> Option<i64> {
     let hours = job["spec"]["auto_stop"]["duration"].as_i64()?;
-    let start = record::get(training.state(), &plan.id).ok()?["status"]["start_time"].as_i64()?;
-    Some(start + hours * 3_600_000)
+    let (last, earlier) = job["status"]["running_records"].as_array()?.split_last()?;
+    let ran = earlier.iter().filter_map(|record| Some(record["end_at"].as_i64()? - record["start_at"].as_i64()?));
+    Some((last["start_at"].as_i64()? - ran.sum::<i64>() + hours * 3600) * 1000)
 }
 
 struct Watcher<'a> {
@@ -104,8 +109,21 @@ struct Watcher<'a> {
     ends: BTreeMap<String, TaskEnd>,
     /// Since when the tasks are being ended.
     ending: Option<Instant>,
-    /// Since when what supervisors have left behind is being killed.
-    vanished: BTreeMap<String, Instant>,
+    /// Since when what supervisors have left behind is being killed, and whether we had killed the supervisor.
+    vanished: BTreeMap<String, (Instant, bool)>,
+    /// Since when the status of a task cannot be read.
+    unreadable: BTreeMap<String, Instant>,
+}
+
+/// Whose doing the end of a task is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Its own, or somebody's who is none of us.
+    Own,
+    /// The supervisor was told to end it; ours when the tasks are being ended.
+    Told,
+    /// Ours.
+    Us,
 }
 
 impl<'a> Watcher<'a> {
@@ -118,7 +136,7 @@ impl<'a> Watcher<'a> {
             training,
             plan,
             job,
-            auto_stop: auto_stop(training, plan, job),
+            auto_stop: auto_stop(job),
             over: false,
             patience,
             next_look: Instant::now(),
@@ -128,6 +146,7 @@ impl<'a> Watcher<'a> {
             ends,
             ending: None,
             vanished: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
         }
     }
 
@@ -191,36 +210,58 @@ impl<'a> Watcher<'a> {
     fn look(&mut self, task: &Task) {
         let id = task.id();
         let folder = task_folder(self.training.jobs(), &self.plan.id, &id);
-        match observe(&folder) {
-            Err(error) => self.end(task, -1, usage::now(), format!("its status cannot be read: {error}")),
-            Ok(Observed::Finished(finish)) => {
-                self.stage(&id, &finish.stage);
-                let stage = finish.stage.as_str();
-                let message = match (stage, finish.message) {
-                    (TRAINING, message) => message,
-                    (stage, message) => format!(
-                        "its preparation ({stage}) failed, see its log{}{message}",
-                        if message.is_empty() { "" } else { ": " }
-                    ),
-                };
-                self.end(task, finish.exit_code, finish.at, message);
-            }
-            Ok(Observed::Running(stage)) => {
+        let observed = match observe(&folder) {
+            Ok(observed) => observed,
+            Err(error) => return self.look_blindly(task, &folder, &error),
+        };
+        self.unreadable.remove(&id);
+        match observed {
+            Observed::Finished(finish) => self.finish(task, finish),
+            Observed::Running(stage) => {
                 self.stage(&id, &stage);
                 self.press(&folder);
             }
-            Ok(Observed::Vanished(status)) => {
+            Observed::Vanished(status) => {
                 // Programs may have outlived their supervisor; nobody would know their end, and their slots become another's.
-                let since = *self.vanished.entry(id).or_insert_with(Instant::now);
+                let is_ours = self.is_patience_over();
+                let (since, is_ours) = *self.vanished.entry(id).or_insert_with(|| (Instant::now(), is_ours));
                 if status.kill_programs(&folder) || since.elapsed() > PATIENCE {
                     let reason = "its supervisor ended without recording a result; it was killed, or the machine was";
-                    self.end(task, -1, usage::now(), reason.into());
+                    self.end(task, -1, usage::now(), reason.into(), if is_ours { Cause::Us } else { Cause::Own });
                 }
             }
-            Ok(Observed::NotStarted) if self.ending.is_some() && !self.spawned.contains_key(&id) => {
-                self.end(task, -1, usage::now(), "it was not started".into());
+            Observed::NotStarted if self.ending.is_some() && !self.spawned.contains_key(&id) => {
+                self.end(task, -1, usage::now(), "it was not started".into(), Cause::Us);
             }
-            Ok(Observed::NotStarted) => self.spawn(task, &folder),
+            Observed::NotStarted => self.spawn(task, &folder),
+        }
+    }
+
+    /// What a supervisor has recorded as the end.
+    fn finish(&mut self, task: &Task, finish: Finish) {
+        self.stage(&task.id(), &finish.stage);
+        let message = match (finish.stage.as_str(), finish.message) {
+            (TRAINING, message) => message,
+            (stage, message) => {
+                format!("its preparation ({stage}) failed, see its log{}{message}", if message.is_empty() { "" } else { ": " })
+            }
+        };
+        let cause = if finish.stopped { Cause::Told } else { Cause::Own };
+        self.end(task, finish.exit_code, finish.at, message, cause);
+    }
+
+    /// A status that cannot be read is tried again for a while, in which the task runs on: the error may pass. Nobody would know of
+    /// the task's end after that, so it is ended, with its supervisor.
+    fn look_blindly(&mut self, task: &Task, folder: &Path, error: &std::io::Error) {
+        let id = task.id();
+        let known = self.unreadable.contains_key(&id);
+        let since = self.unreadable.entry(id).or_insert_with(Instant::now).elapsed();
+        if !known {
+            let error = error as &dyn std::error::Error;
+            tracing::warn!(folder = %folder.display(), error, "the status of a task cannot be read");
+        }
+        if since > PATIENCE && (kill_all(folder) || since > 2 * PATIENCE) {
+            self.end(task, -1, usage::now(), format!("its status cannot be read: {error}"), Cause::Own);
         }
     }
 
@@ -230,21 +271,25 @@ impl<'a> Watcher<'a> {
         let Some(child) = self.spawned.get_mut(&id) else {
             match supervisor(&self.training.options().executable, folder) {
                 Ok(child) => drop(self.spawned.insert(id, child)),
-                Err(error) => self.end(task, -1, usage::now(), format!("its supervisor cannot be started: {error}")),
+                Err(error) => {
+                    self.end(task, -1, usage::now(), format!("its supervisor cannot be started: {error}"), Cause::Own);
+                }
             }
             return;
         };
         // It may have taken the task up and ended since we looked.
         if let (Ok(Some(status)), false) = (child.try_wait(), folder.join(STATUS_FILE).exists()) {
-            self.end(task, -1, usage::now(), format!("its supervisor did not take it up ({status})"));
+            self.end(task, -1, usage::now(), format!("its supervisor did not take it up ({status})"), Cause::Own);
         }
     }
 
     /// While tasks are being ended, tells a supervisor so; kills one that does not listen, with its task.
     fn press(&self, folder: &Path) {
-        let Some(since) = self.ending else { return };
+        if self.ending.is_none() {
+            return;
+        }
         let Ok(Some(status)) = read_json::<TaskStatus>(&folder.join(STATUS_FILE)) else { return };
-        if since.elapsed() < self.training.options().timing.grace + PATIENCE {
+        if !self.is_patience_over() {
             status.supervisor.signal(Signal::TERM);
         } else {
             status.kill_programs(folder);
@@ -252,10 +297,16 @@ impl<'a> Watcher<'a> {
         }
     }
 
-    fn end(&mut self, task: &Task, exit_code: i32, at: i64, message: String) {
+    /// Whether supervisors that do not listen are killed by now.
+    fn is_patience_over(&self) -> bool {
+        self.ending.is_some_and(|since| since.elapsed() >= self.training.options().timing.grace + PATIENCE)
+    }
+
+    fn end(&mut self, task: &Task, exit_code: i32, at: i64, message: String, cause: Cause) {
         let id = task.id();
-        // Ended because of something else: the job is being stopped, or another task has failed before.
-        let ended_by_us = self.ending.is_some();
+        // Ended because of something else: the job is being stopped, or another task has failed before. One that ended of its own
+        // while the others were being ended has not: it may be the one that they failed because of.
+        let ended_by_us = self.ending.is_some() && cause != Cause::Own;
         let text = match (ended_by_us, exit_code, message.as_str()) {
             (true, ..) => format!("[{id}] Training stopped, Exit code {exit_code}."),
             (false, code, "") => format!("[{id}] Training finished, Exit code {code}."),
@@ -263,7 +314,7 @@ impl<'a> Watcher<'a> {
         };
         let event = if exit_code == 0 || ended_by_us { Event::info(text) } else { Event::error(text) };
         record::add_once(self.training.state(), &self.plan.id, &event);
-        self.ends.insert(id.clone(), TaskEnd { task: id, exit_code, message, at, ended_by_us });
+        self.ends.insert(id.clone(), TaskEnd { task: id, exit_code, message, at, ended_by_us, stopped: cause == Cause::Told });
     }
 
     fn stage(&mut self, task: &str, stage: &str) {
@@ -285,9 +336,28 @@ fn supervisor(executable: &Path, folder: &Path) -> std::io::Result<Child> {
         .args(["platform", "run-task"])
         .arg(folder.join(SPEC_FILE))
         .env_clear()
+        .env(MARK, supervisor_mark(folder))
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::auto_stop;
+
+    #[test]
+    fn only_the_time_counts_in_which_the_job_ran() {
+        let records = json!([{"start_at": 100, "end_at": 160}, {"start_at": 5000, "end_at": 5040}, {"start_at": 9000}]);
+        let mut job = json!({"spec": {"auto_stop": {"duration": 2}}, "status": {"running_records": records}});
+        assert_eq!(auto_stop(&job), Some((9000 - 100 + 7200) * 1000));
+        job["status"]["running_records"] = json!([{"start_at": 7}]);
+        assert_eq!(auto_stop(&job), Some((7 + 7200) * 1000));
+        job["spec"]["auto_stop"] = json!(null);
+        assert_eq!(auto_stop(&job), None);
+    }
 }

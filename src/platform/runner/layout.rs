@@ -105,6 +105,11 @@ pub fn task_mark(folder: &Path) -> String {
     format!("{}/{}", name(folder.parent()), name(Some(folder)))
 }
 
+/// What the supervisor of a task is marked with.
+pub fn supervisor_mark(folder: &Path) -> String {
+    format!("{}/supervisor", task_mark(folder))
+}
+
 /// The log file of one of its tasks.
 pub fn log_file(jobs: &Path, job: &str, task: &str) -> PathBuf {
     task_folder(jobs, job, task).join(log_name(job, task))

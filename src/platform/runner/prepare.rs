@@ -171,7 +171,7 @@ impl Preparation<'_> {
         log_line(layout, &format!("[init] download code_url: {}", from.url()))?;
         tell(" Training code is downloading.");
         let started = Instant::now();
-        let listed = self.transfer.list(from).await?;
+        let listed = self.transfer.list(from, CODE_ENTRIES).await?;
         if listed.is_empty() {
             return Err(Error::NothingThere(from.url()));
         }
@@ -224,7 +224,7 @@ impl Preparation<'_> {
     ) -> Result<(), Error> {
         log_line(layout, &format!("[init] download {}: {}", output.name, output.remote.url()))?;
         let started = Instant::now();
-        if !self.transfer.list(&output.remote.folder()).await?.is_empty() {
+        if self.transfer.any(&output.remote.folder()).await? {
             self.transfer.fetch_directory(&output.remote, folder).await?;
         }
         keep::remember_fetched(layout, output).map_err(Error::local("cannot read", folder))?;
@@ -327,11 +327,8 @@ fn inside(layout: &Layout, path: &str) -> Result<PathBuf, Error> {
     Err(Error::Unsupported(format!("{path} is outside of {HOME}, the only folder that a job of this platform has")))
 }
 
+/// Checks what a code directory holds. It may be only its beginning when that has too many entries already.
 fn check_limits(from: &ObsPlace, listed: &[Listed]) -> Result<(), Error> {
-    let bytes: u64 = listed.iter().map(|object| object.size).sum();
-    if bytes > CODE_BYTES {
-        return Err(Error::CodeLimit(format!("{} holds {bytes} bytes; at most 5 GB are allowed", from.url())));
-    }
     let mut entries = std::collections::BTreeSet::new();
     for object in listed {
         let relative = object.key.strip_prefix(&from.key).unwrap_or(&object.key).trim_end_matches('/');
@@ -343,11 +340,14 @@ fn check_limits(from: &ObsPlace, listed: &[Listed]) -> Result<(), Error> {
         entries.extend(ends.map(|end| &relative[..end]).filter(|path| !path.is_empty()));
     }
     if entries.len() > CODE_ENTRIES {
-        let count = entries.len();
         return Err(Error::CodeLimit(format!(
-            "{} holds {count} files and folders; at most {CODE_ENTRIES} are allowed",
+            "{} holds more than {CODE_ENTRIES} files and folders, the most that are allowed",
             from.url()
         )));
+    }
+    let bytes: u64 = listed.iter().map(|object| object.size).sum();
+    if bytes > CODE_BYTES {
+        return Err(Error::CodeLimit(format!("{} holds {bytes} bytes; at most 5 GB are allowed", from.url())));
     }
     Ok(())
 }
@@ -364,7 +364,11 @@ mod tests {
     #[test]
     fn code_directories_have_limits() {
         assert_eq!(check((0..999).map(|index| (format!("code/d/{index}.py"), 1))), None);
-        assert!(check((0..1000).map(|index| (format!("code/d/{index}.py"), 1))).unwrap().contains("1001 files and folders"));
+        assert!(
+            check((0..1000).map(|index| (format!("code/d/{index}.py"), 1)))
+                .unwrap()
+                .contains("more than 1000 files and folders")
+        );
         assert!(check([("code/data".to_owned(), (5 << 30) + 1)]).unwrap().contains("5 GB"));
         assert_eq!(check([(format!("code/{}f", "d/".repeat(31)), 1)]), None);
         assert!(check([(format!("code/{}f", "d/".repeat(32)), 1)]).unwrap().contains("33 levels"));

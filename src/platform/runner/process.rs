@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// Variable of the environment by which the processes of a task are found when their supervisor is gone.
 pub const MARK: &str = "MA_CLI_TASK";
 
+/// Variable of the environment by which the processes of one shell in a task are found.
+pub const SHELL_MARK: &str = "MA_CLI_SHELL";
+
 /// A process that cannot be confused with a later one of the same pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessId {
@@ -82,8 +85,13 @@ pub fn tree(root: i32) -> Vec<Stat> {
 /// calling process is spared. Returns whether there were none: one that was just being started may have been missed, so it is
 /// called until then.
 pub fn kill_marked(mark: &str, roots: &[ProcessId]) -> bool {
+    kill_with(MARK, mark, roots)
+}
+
+/// The same for another variable than the mark of tasks.
+pub fn kill_with(variable: &str, value: &str, roots: &[ProcessId]) -> bool {
     let all = all();
-    let variable = format!("{MARK}={mark}").into_bytes();
+    let variable = format!("{variable}={value}").into_bytes();
     let is_marked = |stat: &&Stat| {
         // Fails for processes of other users, which are not ours to kill.
         let environment = fs::read(format!("/proc/{}/environ", stat.id.pid)).unwrap_or_default();

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::platform::runner::container::Container;
-use crate::platform::runner::layout::task_mark;
+use crate::platform::runner::layout::{supervisor_mark, task_mark};
 use crate::platform::runner::process::{ProcessId, kill_marked};
 
 /// Name of the file that tells a supervisor what to run.
@@ -73,6 +73,9 @@ pub struct Finish {
     pub stage: String,
     /// More than the exit code says; may be empty.
     pub message: String,
+    /// The supervisor had been told to end it by then.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 /// What a supervisor has done so far.
@@ -139,6 +142,14 @@ impl TaskStatus {
     }
 }
 
+/// Kills a task of which nothing is known but its folder: its supervisor, and its programs wherever they have moved to. Returns
+/// whether nothing was left: until then it is to be called again.
+pub fn kill_all(folder: &Path) -> bool {
+    // The supervisor first: it would write into the folder, which is another start's then.
+    let alone = kill_marked(&supervisor_mark(folder), &[]);
+    kill_marked(&task_mark(folder), &[]) && alone
+}
+
 /// Looks at a task's folder.
 ///
 /// # Errors
@@ -188,7 +199,11 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Finish, Observed, ProcessId, TaskStatus, observe};
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::path::Path;
+
+    use super::{Finish, Observed, ProcessId, TaskStatus, kill_all, observe, supervisor_mark, task_mark};
+    use crate::platform::runner::process::MARK;
 
     fn status(supervisor: ProcessId) -> TaskStatus {
         TaskStatus { supervisor, process: None, stage: "training".into(), finish: None }
@@ -210,9 +225,30 @@ mod tests {
         let mut gone = status(ProcessId { pid: 1, start_time: u64::MAX });
         gone.save(folder.path()).unwrap();
         assert_eq!(observe(folder.path()).unwrap(), Observed::Vanished(gone.clone()));
-        let finish = Finish { exit_code: 3, at: 1, stage: "training".into(), message: String::new() };
+        let finish = Finish { exit_code: 3, at: 1, stage: "training".into(), message: String::new(), stopped: false };
         gone.finish = Some(finish.clone());
         gone.save(folder.path()).unwrap();
         assert_eq!(observe(folder.path()).unwrap(), Observed::Finished(finish));
+    }
+
+    #[test]
+    fn a_task_is_killed_with_its_supervisor_by_its_folder_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let sleeper = |mark: String| {
+            let mut command = std::process::Command::new("sleep");
+            command.arg("600").env(MARK, mark).spawn().unwrap()
+        };
+        let mut children = [supervisor_mark(folder.path()), task_mark(folder.path())].map(sleeper);
+        let mut other = sleeper(task_mark(Path::new("/jobs/other/worker-0")));
+        let started = std::time::Instant::now();
+        while !kill_all(folder.path()) {
+            assert!(started.elapsed().as_secs() < 30);
+        }
+        for child in &mut children {
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+        }
+        assert!(other.try_wait().unwrap().is_none());
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 }

@@ -65,7 +65,7 @@ async fn carry_out(
     terminate: &mut tokio::signal::unix::Signal,
 ) -> io::Result<Finish> {
     let mut log = OpenOptions::new().create(true).append(true).open(&spec.log)?;
-    let mut exit = Exit { code: 0, message: String::new(), last: false };
+    let mut exit = Exit::of(0, String::new());
     for step in &spec.steps {
         step.stage.clone_into(&mut status.stage);
         exit = match start(spec, step, &log) {
@@ -77,7 +77,7 @@ async fn carry_out(
             Err(error) => {
                 let message = format!("{} cannot be started: {error}", step.argv.first().map_or("the program", String::as_str));
                 let _ = writeln!(log, "{message}");
-                Exit { code: NOT_STARTED, message, last: true }
+                Exit { last: true, ..Exit::of(NOT_STARTED, message) }
             }
         };
         sweep(status.process);
@@ -89,7 +89,8 @@ async fn carry_out(
             break;
         }
     }
-    Ok(Finish { exit_code: exit.code, at: now(), stage: status.stage.clone(), message: exit.message })
+    let Exit { code, message, at, stopped, .. } = exit;
+    Ok(Finish { exit_code: code, at, stage: status.stage.clone(), message, stopped })
 }
 
 /// How a step ended; `last` when no other may follow.
@@ -97,6 +98,17 @@ struct Exit {
     code: i32,
     message: String,
     last: bool,
+    /// When, in milliseconds since 1970.
+    at: i64,
+    /// It had been told to end.
+    stopped: bool,
+}
+
+impl Exit {
+    /// A step that has ended now, by itself.
+    fn of(code: i32, message: String) -> Self {
+        Self { code, message, last: false, at: now(), stopped: false }
+    }
 }
 
 fn start(spec: &TaskSpec, step: &Step, log: &File) -> io::Result<Child> {
@@ -136,6 +148,8 @@ async fn attend(
             }
         };
         tokio::select! {
+            // First: an end that is there already is no answer to a request that is there too.
+            biased;
             status = child.wait() => break status?,
             _ = terminate.recv() => {
                 if !stopped {
@@ -158,7 +172,8 @@ async fn attend(
             }
         }
     };
-    Ok(Exit { code: exit_code(status), message: describe(status), last: stopped })
+    // The time is that of the end, before what was left behind is looked for.
+    Ok(Exit { last: stopped, stopped, ..Exit::of(exit_code(status), describe(status)) })
 }
 
 fn signal_all(process: Option<ProcessId>, signal: Signal) {

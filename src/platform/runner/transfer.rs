@@ -55,17 +55,27 @@ impl Transfer {
         Ok(Self { client })
     }
 
-    /// All objects of a folder.
+    /// Objects of a folder: all, or the first ones when there are more than `enough` (a page more at most).
     ///
     /// # Errors
     /// The store refuses, or the bucket does not exist.
-    pub async fn list(&self, folder: &ObsPlace) -> Result<Vec<Listed>, Error> {
+    pub async fn list(&self, folder: &ObsPlace, enough: usize) -> Result<Vec<Listed>, Error> {
         let mut listing = self.client.list(&url(folder), true);
         let mut objects = Vec::new();
-        while let Some(page) = listing.next_page().await.map_err(|error| refused(folder, &error))? {
+        while objects.len() <= enough
+            && let Some(page) = listing.next_page().await.map_err(|error| refused(folder, &error))?
+        {
             objects.extend(page.entries.into_iter().map(|entry| Listed { key: entry.key, size: entry.size }));
         }
         Ok(objects)
+    }
+
+    /// Whether a folder holds anything.
+    ///
+    /// # Errors
+    /// The store refuses, or the bucket does not exist.
+    pub async fn any(&self, folder: &ObsPlace) -> Result<bool, Error> {
+        self.client.any(&url(folder)).await.map_err(|error| refused(folder, &error))
     }
 
     /// Fetches what is at a place into a folder: an object of that key, else what is below it.
@@ -83,7 +93,7 @@ impl Transfer {
                 Err(error) => return Err(refused(from, &error)),
             }
         }
-        if !self.client.any(&url(&from.folder())).await.map_err(|error| refused(from, &error))? {
+        if !self.any(&from.folder()).await? {
             return Err(Error::NothingThere(from.url()));
         }
         self.fetch_directory(from, to).await?;

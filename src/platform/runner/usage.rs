@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::platform::runner::process::{self, Stat};
+use crate::platform::runner::spec::SPEC_FILE;
 
 /// Name of the file of samples in a task's folder, one JSON object a line.
 pub const USAGE_FILE: &str = "usage.jsonl";
@@ -112,8 +113,12 @@ pub fn append(folder: &Path, sample: &Sample) {
     }
 }
 
-/// The newest samples, oldest first: those of at least the last hours at the usual period.
+/// The newest samples of the task's present start, oldest first: those of at least the last hours at the usual period. The file
+/// holds those of earlier starts as well.
 pub fn latest(folder: &Path) -> Vec<Sample> {
+    // Each start has a specification of its own, written before its first sample.
+    let start = fs::metadata(folder.join(SPEC_FILE)).and_then(|spec| spec.modified());
+    let start = start.map_or(0, |time| (OffsetDateTime::from(time).unix_timestamp_nanos() / 1_000_000) as i64);
     let read = || -> std::io::Result<String> {
         let mut file = File::open(folder.join(USAGE_FILE))?;
         let size = file.metadata()?.len();
@@ -123,7 +128,9 @@ pub fn latest(folder: &Path) -> Vec<Sample> {
         Ok(text)
     };
     // The first line may be half of one, and is passed over then.
-    read().unwrap_or_default().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    let samples = read().unwrap_or_default();
+    let samples = samples.lines().filter_map(|line| serde_json::from_str(line).ok());
+    samples.filter(|sample: &Sample| sample.at >= start).collect()
 }
 
 /// Averages of each of [`QUANTITIES`] per minute from `start` to `end` (milliseconds since 1970); -1 where no sample was taken.
@@ -153,8 +160,22 @@ pub fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Sample, Sampler, averages};
+    use super::{SPEC_FILE, Sample, Sampler, append, averages, latest, now};
     use crate::platform::runner::process;
+
+    #[test]
+    fn what_an_earlier_start_has_used_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let sample = |at| Sample { at, cpu: 0.0, memory: 1.0, io: 5, disk: (0.0, 0.0), network: (0.0, 0.0) };
+        let earlier = now() - 3_600_000;
+        append(folder.path(), &sample(earlier));
+        assert_eq!(latest(folder.path()), [sample(earlier)]);
+        std::fs::write(folder.path().join(SPEC_FILE), "{}").unwrap();
+        assert_eq!(latest(folder.path()), []);
+        let later = now() + 1000;
+        append(folder.path(), &sample(later));
+        assert_eq!(latest(folder.path()), [sample(later)]);
+    }
 
     #[test]
     fn minutes_without_samples_are_marked() {

@@ -2,7 +2,7 @@
 //! other values, as many at a time as the plan allows.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,14 +73,25 @@ pub fn run(file: &Path) -> u8 {
     let search = || -> io::Result<u8> {
         let Some(spec) = read_json::<DriveSpec>(file)? else { return Err(io::ErrorKind::NotFound.into()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { Driver::new(spec)?.run().await })
+        let log = spec.log.clone();
+        let done = runtime.block_on(async { Driver::new(spec)?.run().await });
+        if let Err(error) = &done {
+            let mut log = OpenOptions::new().create(true).append(true).open(log)?;
+            write_line(&mut log, &format!("the search cannot go on: {error}"))?;
+        }
+        done
     };
-    // A thread of its own, because a runtime cannot be started inside another one.
+    // A thread of its own, because a runtime cannot be started inside another one. What it says when it panics goes to the log as well.
     let outcome = std::thread::scope(|scope| scope.spawn(search).join());
     match outcome {
         Ok(Ok(code)) => code,
         _ => NOTHING_FOUND,
     }
+}
+
+/// A line of the platform's own, as those of other preparations are written.
+fn write_line(mut log: impl io::Write, message: &str) -> io::Result<()> {
+    writeln!(log, "[ModelArts Service Log][autosearch] {message}")
 }
 
 struct Driver {
@@ -198,14 +209,13 @@ impl Driver {
         &self.spec.plan.indicators[0].regex
     }
 
-    /// A line of the platform's own, as those of other preparations are written.
     fn say(&self, message: &str) -> io::Result<()> {
-        writeln!(&self.log, "[ModelArts Service Log][autosearch] {message}")
+        write_line(&self.log, message)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use super::{DriveSpec, NOTHING_FOUND, Output, run};
@@ -214,7 +224,7 @@ mod tests {
     use crate::platform::search::reward;
     use crate::platform::search::space::{Domain, Parameter, Space};
 
-    fn spec(folder: &Path, script: &str, values: &[&str], max_concurrent: usize) -> DriveSpec {
+    pub(in crate::platform::search) fn spec(folder: &Path, script: &str, values: &[&str], max_concurrent: usize) -> DriveSpec {
         let domain = Domain::Discrete(values.iter().map(|&value| value.to_owned()).collect());
         DriveSpec {
             plan: SearchPlan {
@@ -267,6 +277,16 @@ mod tests {
         assert_eq!(most_at_a_time(&["1", "2", "3"], 1, 10), 1.0);
         // The second one may be late on a busy machine.
         assert_eq!(most_at_a_time(&["1", "2"], 2, 1000), 2.0);
+    }
+
+    #[test]
+    fn a_search_that_cannot_go_on_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut spec = spec(folder.path(), "true", &["1"], 1);
+        spec.argv = vec!["/no/such/program".to_owned()];
+        assert_eq!(run(&spec.save().unwrap()), NOTHING_FOUND);
+        let log = std::fs::read_to_string(&spec.log).unwrap();
+        assert!(log.contains("[autosearch] the search cannot go on: ") && log.contains("/no/such/program"), "{log}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::platform::search::space::Point;
 /// A trial that prints more than this without a line end is read in pieces.
 const LONGEST_LINE: usize = 64 << 10;
 
+/// Most that is read of a trial at a look, in bytes: the others have their turn, and a stop is heard, whatever one prints.
+const MOST_AT_A_LOOK: u64 = 1 << 20;
+
 /// Variable of a trial's environment that holds its id.
 const TRIAL_ID: &str = "MA_TRIAL_ID";
 
@@ -31,6 +34,9 @@ pub(super) struct Trial {
     child: Child,
     process: Option<ProcessId>,
     log: File,
+    /// How much of it has been read, and how much there was when the trial ended: what it has left in the background may go on.
+    position: u64,
+    end: Option<u64>,
     /// The beginning of a line whose end is not written yet.
     unfinished: Vec<u8>,
     reader: Reader,
@@ -68,7 +74,8 @@ impl Trial {
             .stdout(log.try_clone()?)
             .stderr(log)
             .process_group(0)
-            .spawn()?;
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
         let pid = child.id().unwrap_or_default();
         let reader = Reader::new(&spec.plan.indicators).map_err(io::Error::other)?;
         let figures = vec![None; spec.plan.indicators.len()];
@@ -80,6 +87,8 @@ impl Trial {
             process: ProcessId::of(pid.cast_signed()),
             child,
             log: File::open(path)?,
+            position: 0,
+            end: None,
             unfinished: Vec::new(),
             reader,
             ending: None,
@@ -87,8 +96,8 @@ impl Trial {
         })
     }
 
-    /// Reads what it has printed, passes it on line by line, ends it when that was asked for. Returns whether anything has
-    /// changed in its report.
+    /// Reads what it has printed, as far as there is time for it, passes it on line by line, ends it when that was asked for. Returns
+    /// whether anything has changed in its report.
     pub(super) fn look(&mut self, common: &mut impl Write) -> io::Result<bool> {
         let before = (self.report.iterations, self.report.status);
         // Asked before the log is read: what it has printed until its end is there then.
@@ -96,7 +105,15 @@ impl Trial {
         if is_asked_to_stop(&self.folder) {
             self.press();
         }
-        self.read(common, ended.is_some())?;
+        if ended.is_some() && self.end.is_none() {
+            self.end = Some(self.log.metadata()?.len());
+        }
+        self.read(common)?;
+        // Its end counts when all that it has printed is read.
+        let ended = ended.filter(|_| self.end.is_some_and(|end| self.position >= end));
+        if ended.is_some() && !self.unfinished.is_empty() {
+            self.line(common)?;
+        }
         self.report.duration = now() - self.report.started;
         self.report.iterations = self.reader.iterations;
         self.report.figures.clone_from(&self.reader.last);
@@ -141,22 +158,22 @@ impl Trial {
         }
     }
 
-    fn read(&mut self, common: &mut impl Write, is_last: bool) -> io::Result<()> {
+    fn read(&mut self, common: &mut impl Write) -> io::Result<()> {
         let mut piece = vec![0; LONGEST_LINE];
-        loop {
-            let length = self.log.read(&mut piece)?;
+        let most = self.position + MOST_AT_A_LOOK;
+        let most = self.end.map_or(most, |end| end.min(most));
+        while self.position < most {
+            let length = (&self.log).take(most - self.position).read(&mut piece)?;
             if length == 0 {
                 break;
             }
+            self.position += length as u64;
             for part in piece[..length].split_inclusive(|&byte| byte == b'\n') {
                 self.unfinished.extend_from_slice(part);
                 if part.ends_with(b"\n") || self.unfinished.len() > LONGEST_LINE {
                     self.line(common)?;
                 }
             }
-        }
-        if is_last && !self.unfinished.is_empty() {
-            self.line(common)?;
         }
         Ok(())
     }
@@ -202,7 +219,7 @@ fn arguments(argv: &[String], values: &[(String, String)], outputs: &[(&Output, 
 
 #[cfg(test)]
 mod tests {
-    use super::{Output, arguments};
+    use super::{MOST_AT_A_LOOK, Output, Trial, TrialStatus, arguments};
 
     #[test]
     fn the_trial_s_values_take_the_place_of_the_job_s() {
@@ -220,5 +237,23 @@ mod tests {
             arguments(&words(&["/bin/bash", "-c", "python t.py --lr=0.5"]), &values, &[])[2],
             "python t.py --lr=0.5 '--lr=0.1'"
         );
+    }
+
+    #[tokio::test]
+    async fn a_trial_that_prints_much_is_read_a_piece_at_a_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = "f() { yes loss=5 | head -n 350000; printf 'loss=7'; }; f";
+        let spec = crate::platform::search::drive::tests::spec(folder.path(), script, &["1"], 1);
+        let mut trial = Trial::start(&spec, 1, vec![0.0]).unwrap();
+        // All of it is there, and the trial has ended, before it is looked at.
+        trial.child.wait().await.unwrap();
+        let mut common = Vec::new();
+        trial.look(&mut common).unwrap();
+        assert!(!trial.has_ended() && common.len() > 100_000 && trial.position <= MOST_AT_A_LOOK, "{}", common.len());
+        for _ in 0..2 {
+            trial.look(&mut common).unwrap();
+        }
+        assert_eq!((trial.report.status, trial.report.figures[0]), (TrialStatus::Completed, Some(7.0)));
+        assert!(String::from_utf8(common).unwrap().ends_with("[trial-1] loss=7\n[trial-1] ended with exit code 0\n"));
     }
 }

@@ -35,20 +35,24 @@ pub(in crate::platform::modelarts) fn resolve(state: &State, mut request: Value)
     if !has_engine && config["engine"].as_object().is_some_and(|engine| !engine.is_empty()) {
         wanted["engine"] = config["engine"].clone();
     }
-    // A job that wants a search takes what it does not say of it from the algorithm.
-    let template_search = &template["advanced_config"]["auto_search"];
-    if let (Some(search), Some(own)) = (wanted["policies"]["auto_search"].as_object_mut(), template_search.as_object()) {
-        for (name, value) in own {
-            let is_said = search.get(name).is_some_and(|said| said.as_array().is_some_and(|list| !list.is_empty()));
-            if !is_said {
-                search.insert(name.clone(), value.clone());
-            }
-        }
-    }
+    complete_search(wanted, &template["advanced_config"]["auto_search"]);
     if let Some(wanted) = wanted.as_object_mut() {
         wanted.remove("id");
     }
     Ok((request, Some(template)))
+}
+
+/// A job that wants a search takes what it does not say of it from the algorithm.
+fn complete_search(wanted: &mut Value, template: &Value) {
+    // Not by index: what stands there has not been looked at, and an index into a text panics.
+    let search = wanted.pointer_mut("/policies/auto_search").and_then(Value::as_object_mut);
+    let (Some(search), Some(own)) = (search, template.as_object()) else { return };
+    for (name, value) in own {
+        let is_said = search.get(name).is_some_and(|said| said.as_array().is_some_and(|list| !list.is_empty()));
+        if !is_said {
+            search.insert(name.clone(), value.clone());
+        }
+    }
 }
 
 /// Writes into a job's document which algorithm it is made from, and the definitions of its hyperparameters.
@@ -107,4 +111,24 @@ fn requirements_are_met(requirements: &Value, resource: &Value) -> Result<(), Ap
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::complete_search;
+
+    #[test]
+    fn a_search_is_completed_and_nonsense_left_alone() {
+        let template = json!({"search_params": [1], "reward_attrs": [2]});
+        let mut wanted = json!({"policies": {"auto_search": {"search_params": [], "reward_attrs": [3]}}});
+        complete_search(&mut wanted, &template);
+        assert_eq!(wanted["policies"]["auto_search"], json!({"search_params": [1], "reward_attrs": [3]}));
+        for policies in [json!("x"), json!(7), json!([]), json!({"auto_search": "x"}), json!(null)] {
+            let mut wanted = json!({"policies": policies});
+            complete_search(&mut wanted, &template);
+            assert_eq!(wanted, json!({"policies": policies}));
+        }
+    }
 }

@@ -81,7 +81,8 @@ pub(super) fn arrange(training: &Training, plan: &JobPlan) -> Result<(), Error> 
             folder: folder.clone(),
             log: spec.log.clone(),
             outputs: plan.outputs.iter().map(output).collect(),
-            grace: spec.grace,
+            // It has to end its trials within the time that it has itself.
+            grace: spec.grace / 2,
         };
         let saved = drive.save().map_err(Error::local("cannot write", &folder))?;
         let words = [training.options().executable.clone(), "platform".into(), "run-search".into(), saved];
@@ -98,8 +99,18 @@ fn find(training: &Training, id: &str) -> Result<(Value, SearchPlan, Report, Pat
     };
     let plan = request::read(search)?;
     let folder = task_folder(training.jobs(), id, DRIVER);
-    let report = Report::read(&folder).map_err(|error| ApiError::local(&format!("the trials of {id}: {error}")))?;
+    let mut report = Report::read(&folder).map_err(|error| ApiError::local(&format!("the trials of {id}: {error}")))?;
+    close(&mut report, Phase::of(&job));
     Ok((job, plan, report, folder))
+}
+
+/// What was running when its driver was killed does not run on behind the end of the job.
+fn close(report: &mut Report, phase: Option<Phase>) {
+    let Some(phase) = phase.filter(|phase| phase.is_final()) else { return };
+    let status = if phase == Phase::Terminated { TrialStatus::Stopped } else { TrialStatus::Failed };
+    for trial in report.trials.iter_mut().filter(|trial| trial.status == TrialStatus::Running) {
+        trial.status = status;
+    }
 }
 
 /// Pages of a list.
@@ -199,4 +210,37 @@ fn row(plan: &SearchPlan, trial: &TrialReport) -> Vec<String> {
     cells.extend(trial.figures.iter().map(figure));
     cells.push(figure(&trial.best));
     cells
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Phase, Report, TrialReport, TrialStatus, close};
+    use crate::platform::search::space::Point;
+
+    #[test]
+    fn no_trial_runs_on_behind_the_end_of_its_job() {
+        let trial = |status| TrialReport {
+            id: "trial-1".into(),
+            pid: 1,
+            values: Vec::new(),
+            point: Point::default(),
+            status,
+            started: 0,
+            duration: 0,
+            iterations: 0,
+            figures: Vec::new(),
+            best: None,
+        };
+        for (phase, expected) in [
+            (Phase::Running, TrialStatus::Running),
+            (Phase::Terminating, TrialStatus::Running),
+            (Phase::Terminated, TrialStatus::Stopped),
+            (Phase::Failed, TrialStatus::Failed),
+        ] {
+            let mut report = Report { trials: vec![trial(TrialStatus::Completed), trial(TrialStatus::Running)] };
+            close(&mut report, Some(phase));
+            let statuses = report.trials.iter().map(|trial| trial.status).collect::<Vec<_>>();
+            assert_eq!(statuses, [TrialStatus::Completed, expected], "{phase:?}");
+        }
+    }
 }
