@@ -64,7 +64,7 @@ pub async fn open(api: &Api, wish: &Wish<'_>) -> Result<Option<(Listener, Speake
     let project_id = api.project_id().await?;
     let mut renewed = false;
     loop {
-        let prepared = api.prepare(&request, &project_id).await?;
+        let prepared = api.prepare(&request, Some(&project_id)).await?;
         match api.client.upgrade(prepared.clone(), PROTOCOL).await? {
             Switched::Yes(stream) => {
                 let (reader, writer) = split(stream);

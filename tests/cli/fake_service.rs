@@ -48,6 +48,8 @@ pub(crate) struct State {
     pub(crate) late: Option<Vec<u8>>,
     /// First lines of the requests so far.
     pub(crate) seen: Vec<String>,
+    /// Answers before all others: method and path with query in, the whole answer out.
+    pub(crate) canned: Option<fn(&str, &str) -> Option<Vec<u8>>>,
     /// Bodies that were posted to `/hook/…`.
     pub(crate) posted: Vec<Value>,
     answers: u32,
@@ -82,6 +84,7 @@ impl FakeService {
             cut_each: None,
             late: None,
             seen: Vec::new(),
+            canned: None,
             posted: Vec::new(),
             answers: 0,
         };
@@ -228,6 +231,9 @@ fn serve(stream: TcpStream, state: &Mutex<State>, step: &Mutex<(Step, u32)>, end
 }
 
 fn answer(state: &mut State, method: &str, path: &str, range: Option<&str>, body: &[u8], endpoint: &str) -> Vec<u8> {
+    if let Some(answer) = state.canned.and_then(|canned| canned(method, path)) {
+        return answer;
+    }
     let path = path.split('?').next().unwrap();
     if let Some(hook) = path.strip_prefix("/hook/") {
         state.posted.push(serde_json::from_slice(body).unwrap_or(json!({"unreadable": hook})));
@@ -296,7 +302,7 @@ fn part(log: &[u8], range: Option<&str>) -> Vec<u8> {
     reply(206, &format!("Content-Range: bytes {from}-{}/{}\r\n", log.len() - 1, log.len()), &log[from..])
 }
 
-fn reply(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn reply(status: u16, headers: &str, body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("HTTP/1.1 {status} x\r\n{headers}Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     bytes

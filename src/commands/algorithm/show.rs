@@ -1,13 +1,12 @@
 //! `algorithm show`.
 
 use serde_json::Value;
-use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::api::modelarts::algorithm::{self, Algorithm, Definition};
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, text};
 
 /// Where a job of an algorithm has its files.
 const MOUNT: &str = "/home/ma-user/modelarts";
@@ -39,8 +38,7 @@ pub async fn run(ctx: &Ctx, args: ShowArgs) -> Result<(), Error> {
 /// Milliseconds since 1970 in local time; empty when there are none.
 pub(super) fn time(milliseconds: Option<i64>, offset: UtcOffset) -> String {
     let moment = milliseconds.and_then(|value| OffsetDateTime::from_unix_timestamp(value.div_euclid(1000)).ok());
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    moment.and_then(|moment| moment.to_offset(offset).format(format).ok()).unwrap_or_default()
+    moment.map(|moment| text::local_time(moment, offset)).unwrap_or_default()
 }
 
 /// One algorithm.

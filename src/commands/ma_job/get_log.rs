@@ -6,13 +6,14 @@ use regex::Regex;
 use time::OffsetDateTime;
 
 use crate::api::Api;
-use crate::api::modelarts::{training_job, training_log};
+use crate::api::modelarts::training_log;
 use crate::commands::ma_job::failure;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::log::{self, FIRST_TASK, Logs, Tasks};
 use crate::commands::ma_job::log_lines::Choice;
 use crate::commands::ma_job::log_table::LogTable;
 use crate::commands::ma_job::moment;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::watch::Watch;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -65,13 +66,12 @@ pub struct GetLogArgs {
 pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     let tasks = if args.all_tasks { Tasks::All } else { Tasks::One(args.task_id.clone()) };
     let is_text = matches!(ctx.ui.format(), Format::Table | Format::Jsonl);
     if let Some(folder) = &args.download {
         let tasks = match tasks {
             Tasks::One(task) => vec![task],
-            Tasks::All => training_job::show(&api, id).await.map_err(context)?.tasks(),
+            Tasks::All => named::show(&api, id).await?.tasks(),
         };
         for path in log::save(&api, id, &tasks, &ctx.env.directory.join(folder)).await? {
             ctx.ui.ok(&format!("Successfully download [{}]", path.display()))?;
@@ -89,7 +89,7 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
     if args.follow {
         // From here on Ctrl-C ends the following in good order.
         ctx.cancel();
-        let job = training_job::show(&api, id).await.map_err(context)?;
+        let job = named::show(&api, id).await?;
         let mut watch = Watch::new(ctx, &api, id);
         (watch.logs, watch.tells_reasons) = (logs, true);
         let job = watch.run(job).await?;
@@ -99,7 +99,7 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
         return failure::conclude(ctx, &api, &job, is_text).await;
     }
     match &mut logs {
-        Some(logs) => logs.print_once(&training_job::show(&api, id).await.map_err(context)?).await,
+        Some(logs) => logs.print_once(&named::show(&api, id).await?).await,
         None => emit(ctx, &api, id, &args.task_id).await,
     }
 }

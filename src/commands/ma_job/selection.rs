@@ -7,6 +7,7 @@ use crate::api::Api;
 use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
 use crate::api::modelarts::training_search;
 use crate::commands::ma_job::job_filter::JobFilter;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 
@@ -97,10 +98,7 @@ impl SelectionArgs {
         }
         let mut known = std::collections::HashSet::new();
         ids.retain(|id| known.insert(id.as_str()));
-        let shown = stream::iter(ids).map(|id| async move {
-            let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-            training_job::show(api, id).await.map_err(context)
-        });
+        let shown = stream::iter(ids).map(|id| named::show(api, id));
         let (mut jobs, mut failures) = (Vec::new(), Vec::new());
         let mut shown = Box::pin(shown.buffered(AT_ONCE));
         while let Some(shown) = shown.next().await {

@@ -13,6 +13,7 @@ use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
 use crate::api::modelarts::training_log;
 use crate::commands::ma_job::hooks::{Change, Hooks};
 use crate::commands::ma_job::log::Logs;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::rhythm::{LogTrouble, Remedy, Rhythm, may_pass};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -88,10 +89,9 @@ impl<'a> Watch<'a> {
     /// There is no such job; the service refuses or is out of reach; the user interrupts, it takes too long.
     pub(super) async fn first(&self) -> Result<TrainingJob, Error> {
         let cancel = self.ctx.cancel();
-        let context = |error| Error::from(error).context(&format!("training job [{}]", self.id));
         tokio::select! {
             biased;
-            job = training_job::show(self.api, self.id) => job.map_err(context),
+            job = named::show(self.api, self.id) => job,
             () = until(self.end()) => Err(self.timed_out(None)),
             () = cancel.cancelled() => Err(self.interrupted().await),
         }
