@@ -3,7 +3,7 @@
 //!
 //! The candidates come from the clap tree by rules of our own: clap's completion engine knows neither multi-letter names with one
 //! dash nor choices that match in any case, and writes no records of click's form. Names that only the services know are asked
-//! for within [`BUDGET`].
+//! for within `BUDGET`.
 //!
 //! Names are hostile: one with a control character is no candidate, and the scripts hand every other one to the shell as data,
 //! which quotes it. Nothing of a name is ever evaluated.
