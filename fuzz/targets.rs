@@ -64,9 +64,12 @@ pub(crate) fn argv(data: &[u8]) {
         assert!(rewritten.len() <= arguments.len() + data.len(), "{arguments:?}");
     }
     // The whole way is a hundred times as long.
-    if data.len().is_multiple_of(32)
-        && let Invocation::Misuse(text) | Invocation::Print(text) = ma_cli::cli::parse(&arguments)
-    {
+    if data.len().is_multiple_of(32) {
+        let text = match ma_cli::cli::parse(&arguments) {
+            Invocation::Misuse(misuse) => misuse.text,
+            Invocation::Print(text) => text,
+            Invocation::Run(_) => return,
+        };
         assert!(!text.is_empty(), "{arguments:?}");
     }
 }
