@@ -3,21 +3,27 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests may panic and read the environment")]
 
 mod algorithm;
+mod chain;
 mod completion;
 mod configure;
 mod fake_service;
 mod generated;
 mod grammar;
 mod identity;
+mod keyring;
 mod ma_job;
 mod ma_job_create;
 mod ma_job_exits;
 mod ma_job_follow;
 mod ma_job_many;
 mod ma_job_watch;
+mod network;
 mod obs;
+mod profiles;
 mod release;
+mod security;
 mod shell;
+mod small_server;
 mod support;
 mod terminal;
 mod topics;
