@@ -45,7 +45,7 @@ pub fn usage_line(root: &Command, path: &[String]) -> String {
     }
     line.push_str(" [OPTIONS]");
     if command.has_subcommands() {
-        line.push_str(" COMMAND [ARGS]...");
+        line.push_str(if command.is_subcommand_required_set() { " COMMAND [ARGS]..." } else { " [COMMAND] [ARGS]..." });
     }
     for argument in command.get_positionals() {
         let name = value_name(argument);
