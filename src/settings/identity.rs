@@ -125,7 +125,10 @@ impl Reader<'_> {
 
     fn profile_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
         let is_password = match self.text("auth")?.as_deref() {
-            None => self.entry.contains_key("password") || self.entry.contains_key("username"),
+            None => {
+                let has = |key| self.entry.contains_key(key);
+                has("password") || (has("username") && !has("access_key"))
+            }
             Some(mode) if mode.eq_ignore_ascii_case("PWD") => true,
             Some(mode) if mode.eq_ignore_ascii_case("AKSK") => false,
             Some(_) => return Err(self.wrong("auth", "PWD or AKSK is expected")),

@@ -17,7 +17,8 @@ use crate::settings::{self, LOCAL_PROFILE};
 pub struct DeleteArgs {
     /// The profile
     #[arg(value_name = "PROFILE")]
-    profile: String,
+    // Not `profile`: that is the global option's.
+    name: String,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -28,7 +29,7 @@ pub struct DeleteArgs {
 /// # Errors
 /// There is no such profile; the answer was no; the file cannot be edited.
 pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
-    let (path, name) = (stored::file(ctx), args.profile.clone());
+    let (path, name) = (stored::file(ctx), args.name.clone());
     if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
         return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform")
             .hint("remove the platform with: ma-cli platform reset"));

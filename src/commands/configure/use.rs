@@ -18,7 +18,8 @@ use crate::settings::{self, DEFAULT_PROFILE, LOCAL_PROFILE};
 pub struct UseArgs {
     /// The profile
     #[arg(value_name = "PROFILE")]
-    profile: String,
+    // Not `profile`: that is the global option's.
+    name: String,
 }
 
 /// Keeps the choice.
@@ -29,27 +30,27 @@ pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
     let chosen = ctx.env.chosen_profile_path();
     let failed =
         |error: std::io::Error| Error::new(Kind::Local, format!("cannot write [{}]", chosen.display())).caused_by(error);
-    if args.profile == DEFAULT_PROFILE {
+    if args.name == DEFAULT_PROFILE {
         match std::fs::remove_file(&chosen) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
     } else {
-        let (path, is_local) = (ctx.env.profile_path(), args.profile == LOCAL_PROFILE);
+        let (path, is_local) = (ctx.env.profile_path(), args.name == LOCAL_PROFILE);
         let file = ProfileFile::read(&path)?;
         let directory = ctx.env.platform_directory();
         if is_local && !directory.join("client.yaml").exists() {
             return Err(settings::Error::NoPlatform { directory }.into());
         }
-        if !is_local && file.get(&args.profile).is_none() {
+        if !is_local && file.get(&args.name).is_none() {
             let known = file.names().map(str::to_owned).collect();
-            return Err(settings::Error::NoProfile { name: args.profile.clone(), path, known }.into());
+            return Err(settings::Error::NoProfile { name: args.name.clone(), path, known }.into());
         }
         let folder = ctx.env.state_directory();
         let write = || {
             std::fs::create_dir_all(&folder)?;
             let mut file = tempfile::NamedTempFile::new_in(&folder)?;
-            writeln!(file, "{}", args.profile)?;
+            writeln!(file, "{}", args.name)?;
             file.persist(&chosen)?;
             Ok(())
         };
@@ -60,5 +61,5 @@ pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
             ctx.ui.warn(&format!("{name} is set and comes first"));
         }
     }
-    ctx.ui.ok(&format!("The profile [{}] is used from now on", args.profile))
+    ctx.ui.ok(&format!("The profile [{}] is used from now on", args.name))
 }
