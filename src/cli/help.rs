@@ -44,8 +44,9 @@ pub fn usage_line(root: &Command, path: &[String]) -> String {
         push(&mut line, format_args!(" {name}"));
     }
     line.push_str(" [OPTIONS]");
-    if command.has_subcommands() {
-        line.push_str(if command.is_subcommand_required_set() { " COMMAND [ARGS]..." } else { " [COMMAND] [ARGS]..." });
+    // Where a command of the original got sub-commands, its usage stays as it was.
+    if command.is_subcommand_required_set() {
+        line.push_str(" COMMAND [ARGS]...");
     }
     for argument in command.get_positionals() {
         let name = value_name(argument);
