@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("commands", &["ctx", "ui", "error", "api", "obs", "copy"]),
     ("commands/auth", &["ctx", "ui", "error", "settings", "auth", "http"]),
     ("commands/configure", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
+    ("commands/doctor", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
     ("commands/version", &["ctx", "ui", "error", "settings::region"]),
     ("commands/platform", &["ctx", "ui", "error", "platform"]),
     ("cli", &["commands", "ctx", "ui", "error", "settings"]),

@@ -3,9 +3,12 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests may panic and read the environment")]
 
 mod algorithm;
+mod api;
 mod chain;
 mod completion;
 mod configure;
+mod doctor;
+mod errors;
 mod fake_service;
 mod generated;
 mod grammar;
@@ -19,11 +22,13 @@ mod ma_job_many;
 mod ma_job_watch;
 mod network;
 mod obs;
+mod output;
 mod profiles;
 mod release;
 mod security;
 mod shell;
 mod small_server;
+mod snapshots;
 mod support;
 mod terminal;
 mod topics;

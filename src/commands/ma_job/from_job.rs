@@ -66,6 +66,12 @@ pub(super) fn left_out(job: &TrainingJob) -> Vec<&'static str> {
     found.map(|(_, what)| *what).collect()
 }
 
+/// Hyperparameters whose values are secrets, by what the algorithm says of them.
+pub(super) fn sensitive(job: &TrainingJob) -> Vec<String> {
+    let is_secret = |parameter: &&Value| parameter.pointer("/constraint/sensitive").is_some_and(|secret| *secret == true);
+    list(job, "/algorithm/parameters").filter(is_secret).map(|parameter| member(parameter, "name")).collect()
+}
+
 fn texts(job: &TrainingJob, spec: &mut Spec) {
     let mut put = |key: &'static str, text: String| {
         if !text.is_empty() {
@@ -88,7 +94,7 @@ fn texts(job: &TrainingJob, spec: &mut Spec) {
     if is_own_code {
         let code_dir = job.text("/algorithm/code_dir");
         let boot_file = job.text("/algorithm/boot_file");
-        put("boot-file", boot_file.strip_prefix(&code_dir).map_or(boot_file.clone(), str::to_owned));
+        put("boot-file", below(&boot_file, &code_dir).unwrap_or(&boot_file).to_owned());
         put("code-dir", address(&code_dir));
         put("user-command", job.text("/algorithm/command"));
         let engine = |key: &str| job.text(&format!("/algorithm/engine/{key}"));
@@ -120,6 +126,12 @@ fn custom_metrics(document: &Value) -> String {
             words.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
         }
     }
+}
+
+/// The path of a file below a folder, whose address may lack the slash at its end.
+fn below<'a>(file: &'a str, folder: &str) -> Option<&'a str> {
+    let folder = Some(folder.trim_end_matches('/')).filter(|folder| !folder.is_empty())?;
+    file.strip_prefix(folder)?.strip_prefix('/').map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty())
 }
 
 /// Where the service puts code whose place nobody chose.
@@ -196,7 +208,7 @@ fn is_something(value: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{left_out, spec};
+    use super::{below, left_out, sensitive, spec};
     use crate::api::modelarts::training_job::TrainingJob;
     use crate::commands::ma_job::{job_file, request, written};
 
@@ -249,6 +261,21 @@ mod tests {
         job["algorithm"]["outputs"][0]["local_dir"] = json!("/home/ma-user/modelarts/outputs/o_0");
         job["spec"]["resource"]["flavor_name"] = json!("F");
         assert_eq!(again(&job), request);
+        // Other clients leave the slash out.
+        job["algorithm"]["code_dir"] = json!("/b/code");
+        assert_eq!(again(&job), request);
+    }
+
+    #[test]
+    fn the_boot_file_is_told_relative_to_the_code() {
+        for (file, folder, expected) in [
+            ("/b/code/main.py", "/b/code", Some("main.py")),
+            ("/b/code/a/main.py", "/b/code/", Some("a/main.py")),
+            ("/b/code2/main.py", "/b/code", None),
+            ("/b/main.py", "", None),
+        ] {
+            assert_eq!(below(file, folder), expected, "{file} {folder}");
+        }
     }
 
     #[test]
@@ -269,6 +296,9 @@ mod tests {
         request["endpoints"] = job["endpoints"].clone();
         assert_eq!(again(&job), request);
         assert_eq!(left_out(&TrainingJob(job.clone())), [""; 0]);
+        job["algorithm"]["parameters"] =
+            json!([{"name": "key", "value": "s", "constraint": {"sensitive": true}}, {"name": "lr", "value": "1"}]);
+        assert_eq!(sensitive(&TrainingJob(job.clone())), ["key"]);
         job["spec"]["resource"]["main_container_customized_flavor"] = json!({"cpu_core_num": 1});
         assert_eq!(left_out(&TrainingJob(job)), ["a flavor of its own"]);
     }

@@ -91,8 +91,8 @@ pub(super) struct JobOptions {
     /// Experiment that the job belongs to: name or id
     #[arg(long, value_name = "TEXT")]
     experiment: Option<String>,
-    /// Where code and data of this machine are uploaded to: a folder named after the job is made there. Without log-url, logs go
-    /// there too [default: a folder ma-cli/ in the bucket of log-url or of an output]
+    /// Where code and data of this machine are uploaded to: a folder named after the job is made there, with a folder for each
+    /// version of the code. Without log-url, logs go there too [default: a folder ma-cli/ in the bucket of log-url or of an output]
     #[arg(long, value_name = "OBS_PATH")]
     obs_path: Option<String>,
     /// Input whose local path is handed over as an environment variable of its name, not as a parameter
