@@ -17,6 +17,9 @@ const PREVIEW: usize = 4096;
 /// How long a run of the binary may take.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// Method and path with query in, the whole answer out.
+pub(crate) type Canned = fn(&str, &str) -> Option<Vec<u8>>;
+
 /// What the service knows and how it behaves.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -48,8 +51,8 @@ pub(crate) struct State {
     pub(crate) late: Option<Vec<u8>>,
     /// First lines of the requests so far.
     pub(crate) seen: Vec<String>,
-    /// Answers before all others: method and path with query in, the whole answer out.
-    pub(crate) canned: Option<fn(&str, &str) -> Option<Vec<u8>>>,
+    /// Answers before all others.
+    pub(crate) canned: Option<Canned>,
     /// Bodies that were posted to `/hook/…`.
     pub(crate) posted: Vec<Value>,
     answers: u32,
