@@ -1,5 +1,6 @@
 //! What can go wrong between a user's credentials and a signed request.
 
+use crate::auth::report::CredentialReport;
 use crate::http;
 
 /// Failures of identity.
@@ -7,7 +8,7 @@ use crate::http;
 pub enum Error {
     /// No credential source had anything to offer.
     #[error("no credentials are configured")]
-    NothingConfigured,
+    NothingConfigured(CredentialReport),
     /// The identity service refused the credentials.
     #[error("the identity service refused the credentials: {message}")]
     Refused {

@@ -1,141 +1,135 @@
-//! Temporary access keys for those who log in with a password: OBS takes signatures only.
+//! Temporary access keys: for those who log in with a password, since OBS takes signatures only, and for agencies.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use time::format_description::well_known::Rfc3339;
-use time::{Duration, OffsetDateTime};
-use tokio::sync::Mutex;
+use time::Duration;
 
 use crate::auth::cache::Cache;
+use crate::auth::refresh::{Fetch, Refreshing, read};
 use crate::auth::token::TokenSource;
-use crate::auth::{Credential, CredentialSource, Error, Secret, identity};
-use crate::http::{Client, Request};
-
-/// Keys are fetched anew when less than this is left, so that a request signed now can still be retried with its signature.
-pub const REFRESH_BEFORE: Duration = Duration::minutes(10);
+use crate::auth::{Authenticator, Credential, Error, identity};
+use crate::http::{Answer, Client, Request};
 
 /// How long keys are asked to live: six hours outlast most copies and end the same day.
 pub const LIFETIME: Duration = Duration::hours(6);
 
+/// How long the keys of an agency are asked to live: what every agency allows.
+pub const AGENCY_LIFETIME: Duration = Duration::hours(1);
+
+/// Temporary keys for whoever has a token.
+pub type TemporaryKeys = Refreshing<Trade>;
+
+/// Temporary keys of an agency.
+pub type AgencyKeys = Refreshing<AssumeRole>;
+
 /// Trades tokens for temporary keys.
 #[derive(Debug)]
-pub struct TemporaryKeys {
+pub struct Trade {
     client: Client,
     tokens: Arc<TokenSource>,
-    cache: Cache,
-    key: String,
-    current: RwLock<Option<Arc<Credential>>>,
-    /// Held while keys are fetched, so that all who need them wait for the same.
-    fetching: Mutex<()>,
 }
 
 impl TemporaryKeys {
     /// A source that asks nobody until the first key is needed.
-    pub fn new(client: Client, tokens: Arc<TokenSource>, cache: Cache) -> Self {
+    pub fn of_login(client: Client, tokens: Arc<TokenSource>, cache: Cache) -> Self {
         let login = tokens.login();
         let account = login.account.as_deref().unwrap_or(&login.username);
         let project = login.project_id.as_deref().unwrap_or_default();
         // The password is part of it: what one gave is not for whoever has another.
         let secret = login.password.expose();
         let key = Cache::key("keys", &[&login.endpoint, account, &login.username, secret, &login.region, project]);
-        Self { client, tokens, cache, key, current: RwLock::new(None), fetching: Mutex::new(()) }
+        Self::new(Trade { client, tokens }, cache, key)
     }
+}
 
-    fn kept(&self) -> Option<Arc<Credential>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        current.as_ref().filter(|credential| is_fresh(credential)).map(Arc::clone)
-    }
-
+#[async_trait]
+impl Fetch for Trade {
     async fn fetch(&self) -> Result<Credential, Error> {
         let mut tried = false;
         loop {
             let token = self.tokens.token().await?;
             let identity = json!({"methods": ["token"],
                 "token": {"id": token.value.expose(), "duration_seconds": LIFETIME.whole_seconds()}});
-            let url = identity::url(&self.tokens.login().endpoint, "/v3.0/OS-CREDENTIAL/securitytokens")?;
-            let mut request = Request::new(Method::POST, url).json(&json!({"auth": {"identity": identity}}));
-            // Keys nobody heard of do no harm, so it may be tried again.
-            request.repeatable = true;
+            let request = ask(&self.tokens.login().endpoint, &identity)?;
             let answer = self.client.call(|| async { Ok::<_, Error>(request.clone()) }).await?;
-            if answer.status == http::StatusCode::UNAUTHORIZED && !tried {
+            if answer.status == StatusCode::UNAUTHORIZED && !tried {
                 // A token from the cache may have been revoked since.
                 self.tokens.invalidate(&token.value);
                 tried = true;
                 continue;
             }
-            let document = identity::document(&answer)?;
-            return read(&document).ok_or_else(|| Error::Unexpected("it holds no access key".to_owned()));
+            return granted(&answer);
         }
+    }
+}
+
+/// Which agency to act under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agency {
+    /// Its name.
+    pub name: String,
+    /// The account that made it.
+    pub domain: String,
+}
+
+/// Trades a caller's own identity for an agency's.
+#[derive(Debug)]
+pub struct AssumeRole {
+    client: Client,
+    endpoint: String,
+    own: Authenticator,
+    agency: Agency,
+}
+
+impl AgencyKeys {
+    /// Keys of `agency`, asked for at the identity service at `endpoint` as `own`. They are not kept between runs.
+    pub fn of_agency(client: Client, endpoint: String, own: Authenticator, agency: Agency) -> Self {
+        Self::new(AssumeRole { client, endpoint, own, agency }, Cache::none(), String::new())
     }
 }
 
 #[async_trait]
-impl CredentialSource for TemporaryKeys {
-    async fn credential(&self) -> Result<Arc<Credential>, Error> {
-        if let Some(credential) = self.kept() {
-            return Ok(credential);
-        }
-        let _fetching = self.fetching.lock().await;
-        if let Some(credential) = self.kept() {
-            return Ok(credential);
-        }
-        let cached = self.cache.read(&self.key).and_then(|document| read(&document)).filter(is_fresh);
-        let credential = match cached {
-            Some(credential) => credential,
-            None => {
-                let credential = self.fetch().await?;
-                self.cache.write(&self.key, &document(&credential));
-                credential
-            }
+impl Fetch for AssumeRole {
+    async fn fetch(&self) -> Result<Credential, Error> {
+        let identity = json!({"methods": ["assume_role"], "assume_role": {
+            "agency_name": self.agency.name,
+            "domain_name": self.agency.domain,
+            "duration_seconds": AGENCY_LIFETIME.whole_seconds(),
+        }});
+        let request = ask(&self.endpoint, &identity)?;
+        let prepare = || async {
+            let mut request = request.clone();
+            self.own.authorize(&mut request).await?;
+            Ok::<_, Error>(request)
         };
-        let credential = Arc::new(credential);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&credential));
-        Ok(credential)
-    }
-
-    fn invalidate(&self) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
-        self.cache.remove(&self.key);
+        granted(&self.client.call(prepare).await?)
     }
 }
 
-fn is_fresh(credential: &Credential) -> bool {
-    credential.expires_at.is_none_or(|end| OffsetDateTime::now_utc() + REFRESH_BEFORE < end)
+fn ask(endpoint: &str, identity: &Value) -> Result<Request, Error> {
+    let url = identity::url(endpoint, "/v3.0/OS-CREDENTIAL/securitytokens")?;
+    let mut request = Request::new(Method::POST, url).json(&json!({"auth": {"identity": identity}}));
+    // Keys nobody heard of do no harm, so it may be tried again.
+    request.repeatable = true;
+    Ok(request)
 }
 
-/// Services spell the fields in several ways and put them at several places; all are read, as the vendor's SDK does.
-fn read(document: &Value) -> Option<Credential> {
-    let place = ["credential", "credentials"].iter().find_map(|name| document.get(name)).unwrap_or(document);
-    let text = |names: [&str; 3]| names.iter().find_map(|name| place.get(name)?.as_str()).map(str::to_owned);
-    let end = text(["expires_at", "expiration", "expiresAt"])?;
-    Some(Credential {
-        access_key: text(["access", "accessKeyId", "access_key_id"])?,
-        secret_key: Secret::from(text(["secret", "secretAccessKey", "secret_access_key"])?),
-        security_token: Some(Secret::from(text(["securitytoken", "securityToken", "security_token"])?)),
-        expires_at: Some(OffsetDateTime::parse(&end, &Rfc3339).ok()?),
-    })
-}
-
-fn document(credential: &Credential) -> Value {
-    json!({"credential": {
-        "access": credential.access_key,
-        "secret": credential.secret_key.expose(),
-        "securitytoken": credential.security_token.as_ref().map(Secret::expose),
-        "expires_at": credential.expires_at.and_then(|end| end.format(&Rfc3339).ok()),
-    }})
+fn granted(answer: &Answer) -> Result<Credential, Error> {
+    let document = identity::document(answer)?;
+    read(&document).ok_or_else(|| Error::Unexpected("it holds no access key".to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use super::{TemporaryKeys, read};
+    use super::{Agency, AgencyKeys, TemporaryKeys};
     use crate::auth::cache::Cache;
     use crate::auth::token::{Login, TokenSource};
-    use crate::auth::{CredentialSource as _, Secret};
+    use crate::auth::{Authenticator, Credential, CredentialSource as _, Project, Secret, StaticCredential};
     use crate::http::testing::{Script, Server};
     use crate::http::{Client, Options};
 
@@ -160,7 +154,7 @@ mod tests {
             project_id: Some("p1".to_owned()),
         };
         let tokens = Arc::new(TokenSource::new(client.clone(), login, cache.clone()));
-        TemporaryKeys::new(client, tokens, cache.clone())
+        TemporaryKeys::of_login(client, tokens, cache.clone())
     }
 
     #[tokio::test]
@@ -195,17 +189,23 @@ mod tests {
         assert!(server.seen()[3].contains(r#""id":"t2""#));
     }
 
-    #[test]
-    fn all_spellings_are_read() {
-        let end = "2030-01-01T00:00:00Z";
-        for document in [
-            serde_json::json!({"credential": {"access": "a", "secret": "b", "securitytoken": "c", "expires_at": end}}),
-            serde_json::json!({"credentials": {"access_key_id": "a", "secret_access_key": "b", "security_token": "c", "expiration": end}}),
-            serde_json::json!({"accessKeyId": "a", "secretAccessKey": "b", "securityToken": "c", "expiration": end}),
-        ] {
-            let credential = read(&document).unwrap();
-            assert_eq!((credential.access_key.as_str(), credential.secret_key.expose()), ("a", "b"));
-        }
-        assert!(read(&serde_json::json!({"access": "a"})).is_none());
+    #[tokio::test]
+    async fn an_agency_is_assumed_with_own_keys() {
+        let server = Server::start(vec![keys("agency", "2999-01-01T00:00:00Z"), Script::new(404, r#"{"error_msg": "no"}"#)]);
+        let own =
+            Credential { access_key: "AK".to_owned(), secret_key: Secret::from("SK"), security_token: None, expires_at: None };
+        let own =
+            Authenticator::Keys { credentials: Arc::new(StaticCredential::new(own)), project: Project::Known("p1".to_owned()) };
+        let agency = Agency { name: "helper".to_owned(), domain: "acme".to_owned() };
+        let source =
+            || AgencyKeys::of_agency(Client::new(Options::default()), server.endpoint.clone(), own.clone(), agency.clone());
+        assert_eq!(source().credential().await.unwrap().access_key, "agency");
+        let seen = server.seen();
+        assert!(seen[0].to_ascii_lowercase().contains("authorization: sdk-hmac-sha256 access=ak,"), "{}", seen[0]);
+        assert!(seen[0].ends_with(concat!(
+            r#"{"auth":{"identity":{"methods":["assume_role"],"assume_role":{"agency_name":"helper","domain_name":"acme","#,
+            r#""duration_seconds":3600}}}}"#
+        )));
+        assert!(source().credential().await.is_err());
     }
 }

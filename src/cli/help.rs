@@ -44,7 +44,8 @@ pub fn usage_line(root: &Command, path: &[String]) -> String {
         push(&mut line, format_args!(" {name}"));
     }
     line.push_str(" [OPTIONS]");
-    if command.has_subcommands() {
+    // Where a command of the original got sub-commands, its usage stays as it was.
+    if command.is_subcommand_required_set() {
         line.push_str(" COMMAND [ARGS]...");
     }
     for argument in command.get_positionals() {

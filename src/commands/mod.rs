@@ -2,6 +2,7 @@
 
 pub mod algorithm;
 pub mod api;
+pub mod auth;
 pub mod auto_completion;
 pub mod configure;
 pub mod doctor;
@@ -19,7 +20,10 @@ use crate::error::Error;
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Configure authentication and endpoints for this tool
-    Configure(configure::ConfigureArgs),
+    Configure(Box<configure::ConfigureArgs>),
+    /// Log in and out, see who is logged in
+    #[command(subcommand)]
+    Auth(Box<auth::AuthCommand<configure::ProfileArgs>>),
     /// Print the line that turns on completion in your shell
     AutoCompletion(auto_completion::AutoCompletionArgs),
     /// Submit, follow and inspect training jobs
@@ -52,7 +56,8 @@ pub enum Command {
 /// Whatever the command could not do.
 pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
     match command {
-        Command::Configure(args) => configure::run(ctx, args),
+        Command::Configure(args) => configure::run(ctx, *args).await,
+        Command::Auth(command) => login_or(ctx, *command).await,
         Command::AutoCompletion(args) => auto_completion::run(ctx, &args),
         Command::MaJob(command) => ma_job::run(ctx, command).await,
         Command::Algorithm(command) => algorithm::run(ctx, command).await,
@@ -64,4 +69,12 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
         Command::Version(args) => version::run(ctx, &args),
         Command::Help(args) => help::run(ctx, &args),
     }
+}
+
+/// `auth login` writes a profile as `configure` does, then tries it.
+async fn login_or(ctx: &Ctx, command: auth::AuthCommand<configure::ProfileArgs>) -> Result<(), Error> {
+    if let auth::AuthCommand::Login(args) = &command {
+        configure::write(ctx, args)?;
+    }
+    auth::run(ctx, command).await
 }

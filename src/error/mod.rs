@@ -85,6 +85,8 @@ impl From<settings::Error> for Error {
                     if known.is_empty() { "there is none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
                 Self::new(Kind::Config, message).hint(known).hint(format!("make it with: ma-cli configure -P {name}"))
             }
+            settings::Error::Vault { .. } => Self::new(Kind::Local, message)
+                .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),
             settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
             settings::Error::HalfCredential { missing, .. } => {
                 Self::new(Kind::Config, message).hint(format!("set {missing} too"))
@@ -127,7 +129,11 @@ impl From<auth::Error> for Error {
     fn from(error: auth::Error) -> Self {
         let message = error.to_string();
         match error {
-            auth::Error::NothingConfigured => Self::new(Kind::Auth, message).hint("set them up with: ma-cli configure"),
+            auth::Error::NothingConfigured(report) => {
+                let mut shown = Self::new(Kind::Auth, message).hint("set them up with: ma-cli configure");
+                shown.hints.extend(report.steps.iter().map(|step| format!("looked for in {step}")));
+                shown
+            }
             auth::Error::Refused { request_id, .. } => {
                 let mut shown = Self::new(Kind::Auth, message).hint(CONFIGURE);
                 shown.request_id = request_id;

@@ -14,7 +14,8 @@ pub const POLICY: Policy =
     Policy { attempts: 4, elapsed: Duration::from_secs(60), base: Duration::from_millis(300), cap: Duration::from_secs(10) };
 
 impl Client {
-    /// Sends what `prepare` makes until there is an answer worth keeping or [`POLICY`] is used up.
+    /// Sends what `prepare` makes until there is an answer worth keeping or [`POLICY`], with the attempts of the client's options,
+    /// is used up.
     ///
     /// A request that is not idempotent is sent again only when it cannot have been carried out: no connection came about, or the
     /// service answered 429. A refused connection to this machine is final: nothing is on its way up.
@@ -26,7 +27,7 @@ impl Client {
         F: Future<Output = Result<Request, E>> + Send,
         E: From<Error>,
     {
-        let mut schedule = Schedule::start(POLICY);
+        let mut schedule = Schedule::start(Policy { attempts: self.options().attempts, ..POLICY });
         loop {
             let request = prepare().await?;
             let repeatable = request.is_idempotent() || request.repeatable;
@@ -43,7 +44,11 @@ impl Client {
             };
             match schedule.next_wait(class) {
                 Some(wait) => {
-                    tracing::debug!("attempt {} follows in {} ms", schedule.attempts(), wait.as_millis());
+                    let reason = match &result {
+                        Ok(answer) => answer.status.to_string(),
+                        Err(error) => error.to_string(),
+                    };
+                    tracing::debug!("attempt {} follows in {} ms: {reason}", schedule.attempts(), wait.as_millis());
                     tokio::time::sleep(wait).await;
                 }
                 None => return Ok(result?),

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -11,10 +11,8 @@ use reqwest::{NoProxy, Proxy, redirect};
 use rustls::{ClientConfig, RootCertStore};
 use url::Url;
 
-use crate::http::{Error, Options, redact, tls};
-
-/// Longest silence on an open connection.
-const READ_TIMEOUT: Duration = Duration::from_secs(120);
+use crate::http::trace::{trace_answer, trace_request, traced};
+use crate::http::{Error, Options, tls, whole};
 
 /// Hosts that are never reached through a proxy.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
@@ -108,6 +106,8 @@ impl Answer {
 pub struct Incoming {
     response: reqwest::Response,
     host: String,
+    begun: Instant,
+    read_timeout: Duration,
 }
 
 impl Incoming {
@@ -126,7 +126,7 @@ impl Incoming {
     /// # Errors
     /// The connection broke or fell silent before the end.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
-        self.response.chunk().await.map_err(|error| classify(&error, &self.host, READ_TIMEOUT))
+        self.response.chunk().await.map_err(|error| classify(&error, &self.host, self.read_timeout))
     }
 
     /// All of it, for an answer that tells of a failure.
@@ -135,9 +135,9 @@ impl Incoming {
     /// As [`Incoming::piece`].
     pub async fn whole(self) -> Result<Answer, Error> {
         let (status, headers) = (self.response.status(), self.response.headers().clone());
-        let body = self.response.bytes().await.map_err(|error| classify(&error, &self.host, READ_TIMEOUT))?;
+        let body = whole::read(self.response, &self.host, self.read_timeout).await?;
         let answer = Answer { status, headers, body };
-        trace_answer(&answer);
+        trace_answer(&answer, self.begun);
         Ok(answer)
     }
 }
@@ -152,8 +152,10 @@ struct Inner {
     options: Options,
     /// Speaks http only and needs no certificates; the platform is reached by this one.
     plain: OnceLock<reqwest::Client>,
-    /// Loading the system's roots takes milliseconds, so it waits for the first https request.
+    /// Loading the system's roots takes milliseconds, so it waits for the first https request. Speaks HTTP/2 where it is offered.
     secure: OnceLock<reqwest::Client>,
+    /// Connections that leave HTTP begin with version 1.1.
+    upgrading: OnceLock<reqwest::Client>,
 }
 
 impl fmt::Debug for Client {
@@ -165,7 +167,12 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client that connects when the first request is sent.
     pub fn new(options: Options) -> Self {
-        Self { inner: Arc::new(Inner { options, plain: OnceLock::new(), secure: OnceLock::new() }) }
+        let (plain, secure, upgrading) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { inner: Arc::new(Inner { options, plain, secure, upgrading }) }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.inner.options
     }
 
     /// Value of the `User-Agent` header; signed requests sign it.
@@ -179,12 +186,12 @@ impl Client {
     /// [`Error`] when there is no whole answer; a status such as 500 is an answer.
     pub async fn send(&self, request: Request) -> Result<Answer, Error> {
         let host = host(&request.url);
-        let limit = request.class.limit();
-        let response = self.start(request).await?;
+        let (limit, begun) = (self.limit(request.class), Instant::now());
+        let response = self.start(request, false).await?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.map_err(|error| classify(&error, &host, limit.unwrap_or(READ_TIMEOUT)))?;
+        let body = whole::read(response, &host, limit).await.map_err(|error| traced(error, begun))?;
         let answer = Answer { status, headers, body };
-        trace_answer(&answer);
+        trace_answer(&answer, begun);
         Ok(answer)
     }
 
@@ -193,53 +200,81 @@ impl Client {
     /// # Errors
     /// As [`Client::send`].
     pub async fn open(&self, request: Request) -> Result<Incoming, Error> {
-        let host = host(&request.url);
-        let response = self.start(request).await?;
-        tracing::debug!("<- {}, body follows", response.status());
-        Ok(Incoming { response, host })
+        let (host, begun) = (host(&request.url), Instant::now());
+        let response = self.start(request, false).await?;
+        tracing::debug!(
+            "<- {} {:?} after {} ms, body follows",
+            response.status(),
+            response.version(),
+            begun.elapsed().as_millis()
+        );
+        Ok(Incoming { response, host, begun, read_timeout: self.inner.options.read_timeout })
     }
 
-    pub(super) async fn start(&self, request: Request) -> Result<reqwest::Response, Error> {
+    /// How long an answer may be silent, for messages.
+    fn limit(&self, class: TimeClass) -> Duration {
+        let silence = self.inner.options.read_timeout;
+        class.limit().map_or(silence, |limit| limit.min(silence))
+    }
+
+    pub(super) async fn start(&self, request: Request, upgrades: bool) -> Result<reqwest::Response, Error> {
         trace_request(&request);
-        let client = self.connection(&request.url)?;
-        let host = host(&request.url);
-        let limit = request.class.limit();
+        let client = self.connection(&request.url, upgrades)?;
+        let (host, begun) = (host(&request.url), Instant::now());
+        let (limit, shown) = (request.class.limit(), self.limit(request.class));
         let mut builder = client.request(request.method, request.url).headers(request.headers).body(request.body);
         if let Some(limit) = limit {
             builder = builder.timeout(limit);
         }
-        let connect_timeout = self.inner.options.connect_timeout;
+        let options = &self.inner.options;
         builder.send().await.map_err(|error| {
-            let limit = if error.is_connect() { connect_timeout } else { limit.unwrap_or(READ_TIMEOUT) };
-            classify(&error, &host, limit)
+            let limit = if error.is_connect() { options.connect_timeout } else { shown };
+            traced(classify(&error, &host, limit), begun)
         })
     }
 
-    fn connection(&self, url: &Url) -> Result<&reqwest::Client, Error> {
-        let (cell, secure) = match url.scheme() {
-            "https" => (&self.inner.secure, true),
-            "http" => (&self.inner.plain, false),
+    fn connection(&self, url: &Url, upgrades: bool) -> Result<&reqwest::Client, Error> {
+        let inner = &self.inner;
+        let (cell, speaks) = match url.scheme() {
+            "https" if upgrades => (&inner.upgrading, Speaks::Http1),
+            "https" => (&inner.secure, Speaks::Http2),
+            "http" => (&inner.plain, Speaks::Plain),
             other => return Err(Error::Invalid(format!("an endpoint begins with https:// or http://, not {other}://"))),
         };
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let built = build(&self.inner.options, secure)?;
+        let built = build(&inner.options, speaks)?;
         Ok(cell.get_or_init(|| built))
     }
 }
 
-fn build(options: &Options, secure: bool) -> Result<reqwest::Client, Error> {
+/// What a client offers to speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Speaks {
+    /// HTTP/1.1 without TLS.
+    Plain,
+    /// HTTP/1.1 over TLS.
+    Http1,
+    /// HTTP/2 over TLS, or HTTP/1.1 if the other side prefers it.
+    Http2,
+}
+
+fn build(options: &Options, speaks: Speaks) -> Result<reqwest::Client, Error> {
+    let secure = speaks != Speaks::Plain;
     let invalid = |error: reqwest::Error| Error::Invalid(error.without_url().to_string());
     let proxied = options.proxy.https.is_some() || options.proxy.http.as_deref().is_some_and(|url| url.starts_with("https:"));
-    let config = if secure || proxied { tls::client_config(options)?.as_ref().clone() } else { without_roots()? };
+    let mut config = if secure || proxied { tls::client_config(options)?.as_ref().clone() } else { without_roots()? };
+    if speaks == Speaks::Http2 {
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    }
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(config)
         .redirect(redirect::Policy::none())
         .referer(false)
         .user_agent(&options.user_agent)
         .connect_timeout(options.connect_timeout)
-        .read_timeout(READ_TIMEOUT)
+        .read_timeout(options.read_timeout)
         .no_proxy();
     let direct = match &options.proxy.none {
         Some(hosts) => format!("{LOOPBACK},{hosts}"),
@@ -263,16 +298,16 @@ fn without_roots() -> Result<ClientConfig, Error> {
 }
 
 /// Host and port, as error messages name them.
-fn host(url: &Url) -> String {
+pub(super) fn host(url: &Url) -> String {
     let name = url.host_str().unwrap_or_default();
     url.port_or_known_default().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-fn classify(error: &reqwest::Error, host: &str, limit: Duration) -> Error {
+pub(super) fn classify(error: &reqwest::Error, host: &str, limit: Duration) -> Error {
     let host = host.to_owned();
     let message = innermost(error);
     if error.is_timeout() {
-        return Error::Timeout { host, seconds: limit.as_secs() };
+        return Error::Timeout { host, seconds: limit.as_secs().max(1) };
     }
     if is_tls(error) {
         return Error::Tls { host, message };
@@ -298,22 +333,6 @@ fn is_tls(error: &(dyn StdError + 'static)) -> bool {
     }
     let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
     wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
-}
-
-fn trace_request(request: &Request) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
-    let url = if request.is_secret { host(&request.url) } else { redact::url(&request.url) };
-    let method = &request.method;
-    tracing::debug!(headers = redact::headers(&request.headers), body = redact::body(&request.body), "-> {method} {url}");
-}
-
-fn trace_answer(answer: &Answer) {
-    if !tracing::enabled!(tracing::Level::DEBUG) {
-        return;
-    }
-    tracing::debug!(headers = redact::headers(&answer.headers), body = redact::body(&answer.body), "<- {}", answer.status);
 }
 
 #[cfg(test)]

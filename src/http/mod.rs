@@ -10,7 +10,9 @@ pub mod retry;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tls;
+mod trace;
 pub mod upgrade;
+mod whole;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +33,10 @@ pub struct Options {
     pub user_agent: String,
     /// Limit for the TCP and TLS handshakes of one connection.
     pub connect_timeout: Duration,
+    /// Longest silence on an open connection of the control planes.
+    pub read_timeout: Duration,
+    /// Attempts at one request of the control planes, the first among them.
+    pub attempts: u32,
 }
 
 impl Default for Options {
@@ -42,6 +48,9 @@ impl Default for Options {
             user_agent: concat!("ma-cli/", env!("CARGO_PKG_VERSION")).to_owned(),
             // Ten seconds cover three SYN retransmissions (1 + 2 + 4 s) on a lossy line.
             connect_timeout: Duration::from_secs(10),
+            // The vendor's SDK waits as long.
+            read_timeout: Duration::from_secs(120),
+            attempts: call::POLICY.attempts,
         }
     }
 }

@@ -13,12 +13,14 @@ const MASK: &str = "***";
 const LONGEST_BODY: usize = 4096;
 
 /// Headers whose value is a secret.
-const HEADERS: [&str; 11] = [
+const HEADERS: [&str; 13] = [
     "authorization",
     "cookie",
     "proxy-authorization",
     "set-cookie",
     "x-auth-token",
+    "x-metadata-token",
+    "x-securitykey-token",
     "x-amz-copy-source-server-side-encryption-customer-key",
     "x-amz-security-token",
     "x-amz-server-side-encryption-aws-kms-key-id",
@@ -61,7 +63,7 @@ pub fn header<'a>(name: &str, value: &'a str) -> Cow<'a, str> {
 /// All headers in one line, as they may be shown.
 pub fn headers(headers: &HeaderMap) -> String {
     let shown = |(name, value): (&HeaderName, &HeaderValue)| {
-        let text = String::from_utf8_lossy(value.as_bytes());
+        let text = if value.is_sensitive() { Cow::Borrowed(MASK) } else { String::from_utf8_lossy(value.as_bytes()) };
         format!("{name}: {}", header(name.as_str(), &text))
     };
     headers.iter().map(shown).collect::<Vec<_>>().join("; ")
@@ -91,8 +93,10 @@ pub fn body(body: &[u8]) -> String {
     if body.is_empty() {
         return String::new();
     }
-    let Ok(mut document) = serde_json::from_slice::<Value>(body) else {
-        return format!("[{} bytes]", body.len());
+    // A bare text or number may be a token.
+    let mut document = match serde_json::from_slice::<Value>(body) {
+        Ok(document) if document.is_object() || document.is_array() => document,
+        _ => return format!("[{} bytes]", body.len()),
     };
     mask(&mut document);
     let mut text = document.to_string();
@@ -178,5 +182,6 @@ mod tests {
         let document = json!({"text": "ä".repeat(5000)});
         assert!(body(document.to_string().as_bytes()).len() < 4200);
         assert_eq!(body(&[0xff, 0xfe]), "[2 bytes]");
+        assert_eq!(body(b"\"a-bare-token\""), "[14 bytes]");
     }
 }

@@ -23,7 +23,7 @@ impl Client {
     pub async fn upgrade(&self, mut request: Request, protocol: &'static str) -> Result<Switched, Error> {
         request.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         request.headers.insert(UPGRADE, HeaderValue::from_static(protocol));
-        let response = self.start(request).await?;
+        let response = self.start(request, true).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (status, headers) = (response.status(), response.headers().clone());
             let broken = |error: reqwest::Error| Error::Invalid(error.without_url().to_string());

@@ -83,11 +83,48 @@ impl Env {
         self.state_directory().join("ma-cli-profile.yaml")
     }
 
+    /// The file that keeps which profile `configure use` chose.
+    pub fn chosen_profile_path(&self) -> PathBuf {
+        self.state_directory().join("current-profile")
+    }
+
+    /// What replaces the address of the metadata service: `Some(None)` not to ask it. Only for tests, so `MA_CLI_METADATA_ENDPOINT`
+    /// is `off` or an address of this machine; any other one is ignored, as it could have a server's keys sent there.
+    pub fn metadata_endpoint(&self) -> Option<Option<String>> {
+        match self.get("MA_CLI_METADATA_ENDPOINT")? {
+            "off" => Some(None),
+            address => {
+                let port: u16 = address.strip_prefix("http://127.0.0.1:")?.parse().ok()?;
+                Some(Some(format!("http://127.0.0.1:{port}")))
+            }
+        }
+    }
+
     /// The embedded platform's data directory: `MA_CLI_PLATFORM_DIR`, else `~/.modelarts/platform`.
     pub fn platform_directory(&self) -> PathBuf {
         match self.get("MA_CLI_PLATFORM_DIR") {
             Some(path) => self.directory.join(path),
             None => self.state_directory().join("platform"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Env;
+
+    #[test]
+    fn only_this_machine_stands_in_for_the_metadata_service() {
+        let endpoint =
+            |value: &str| Env::for_tests(&[("MA_CLI_METADATA_ENDPOINT", value)], Path::new("/home/u")).metadata_endpoint();
+        assert_eq!(endpoint("off"), Some(None));
+        assert_eq!(endpoint("http://127.0.0.1:81"), Some(Some("http://127.0.0.1:81".to_owned())));
+        for elsewhere in
+            ["http://10.0.0.1:81", "http://127.0.0.1:81@evil.example", "http://127.0.0.1", "https://evil.example", ""]
+        {
+            assert_eq!(endpoint(elsewhere), None, "{elsewhere}");
         }
     }
 }

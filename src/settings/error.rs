@@ -61,6 +61,14 @@ pub enum Error {
         /// The part that is not.
         missing: &'static str,
     },
+    /// The profile's secrets are in a keyring that does not give them.
+    #[error("profile [{profile}]: {source}")]
+    Vault {
+        /// Which profile.
+        profile: String,
+        /// Why not.
+        source: crate::settings::vault::Error,
+    },
     /// No endpoint is known for the service.
     #[error("no endpoint of {service} is known: {why}")]
     NoEndpoint {

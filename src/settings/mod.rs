@@ -5,16 +5,21 @@
 
 pub mod env;
 pub mod error;
+mod identity;
+pub mod network;
 pub mod profile;
 pub mod region;
 mod resolve;
+pub mod vault;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use error::Error;
+pub use network::Network;
 pub use region::Service;
 
+use crate::auth::report::Step;
 use crate::auth::secret::Secret;
 
 /// The name of the profile that is used when none is named.
@@ -49,6 +54,8 @@ pub enum Origin {
         /// The file it is in.
         path: PathBuf,
     },
+    /// Chosen with `ma-cli configure use`, which keeps the choice in this file.
+    Chosen(PathBuf),
     /// Derived from the region by the built-in table or its pattern.
     Region,
     /// A default of the program.
@@ -61,6 +68,7 @@ impl fmt::Display for Origin {
             Self::Flag(name) => write!(formatter, "option {name}"),
             Self::Environment(name) => write!(formatter, "environment variable {name}"),
             Self::Profile { name, path } => write!(formatter, "profile [{name}] in [{}]", path.display()),
+            Self::Chosen(path) => write!(formatter, "ma-cli configure use, in [{}]", path.display()),
             Self::Region => formatter.write_str("the region"),
             Self::Default => formatter.write_str("default"),
         }
@@ -99,6 +107,15 @@ pub enum Identity {
     },
 }
 
+/// An agency to act under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agency {
+    /// Its name.
+    pub name: String,
+    /// The account that made it.
+    pub domain: String,
+}
+
 /// Everything a command needs to reach the services, resolved.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -112,10 +129,16 @@ pub struct Settings {
     pub project_id: Option<Sourced<String>>,
     /// Who the user is; `None` when nothing is configured.
     pub identity: Option<Sourced<Identity>>,
+    /// Where credentials were looked for, as far as settings go.
+    pub identity_steps: Vec<Step>,
+    /// Where the profile keeps its secrets.
+    pub store: vault::Store,
+    /// The agency to act under, when the profile names one.
+    pub agency: Option<Sourced<Agency>>,
     /// Endpoints that are set or can be derived.
     endpoints: Vec<(Service, Sourced<String>)>,
-    /// PEM file with further trusted certificates.
-    pub ca_bundle: Option<PathBuf>,
+    /// How connections are made.
+    pub network: Network,
     /// Whether TLS certificates are checked.
     pub verify_tls: bool,
     /// Things the user should know, such as a profile file that others can read.

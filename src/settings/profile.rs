@@ -67,6 +67,52 @@ impl ProfileFile {
 /// # Errors
 /// [`Error::File`] or [`Error::Syntax`]; the old file is then untouched.
 pub fn update(path: &Path, profile: &str, changes: Map<String, Value>) -> Result<(), Error> {
+    edit(path, profile, |mapping| {
+        let mut mapping = mapping.cloned().unwrap_or_default();
+        for (key, value) in changes {
+            if value.is_null() {
+                mapping.remove(&key);
+            } else {
+                mapping.insert(key, value);
+            }
+        }
+        Some(mapping)
+    })
+}
+
+/// Takes the profile out of the file and leaves all else as it is.
+///
+/// # Errors
+/// As [`update`].
+pub fn remove(path: &Path, profile: &str) -> Result<(), Error> {
+    edit(path, profile, |_| None)
+}
+
+/// Keeps others out of the file and its folder, where they could. Says whether anything had to be changed.
+///
+/// # Errors
+/// [`Error::File`].
+pub fn make_private(path: &Path) -> Result<bool, Error> {
+    let failed = |source| Error::File { doing: "change the mode of", path: path.to_owned(), source };
+    let mut changed = false;
+    for (path, mode) in [(Some(path), FILE_MODE), (path.parent(), DIRECTORY_MODE)] {
+        let Some(path) = path.filter(|path| path.exists()) else { continue };
+        // A folder that holds more than our files is not ours to close, nor is it the danger while the file is private.
+        let is_ours = mode == FILE_MODE || path.file_name().is_some_and(|name| name == ".modelarts");
+        if is_ours && fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed)?;
+            changed = true;
+        }
+    }
+    Ok(changed)
+}
+
+/// Replaces the profile by what `change` makes of it, or takes it out.
+fn edit(
+    path: &Path,
+    profile: &str,
+    change: impl FnOnce(Option<&Map<String, Value>>) -> Option<Map<String, Value>>,
+) -> Result<(), Error> {
     let failed = |source| Error::File { doing: "write", path: path.to_owned(), source };
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     if !directory.exists() {
@@ -81,16 +127,13 @@ pub fn update(path: &Path, profile: &str, changes: Map<String, Value>) -> Result
         Err(source) => return Err(Error::File { doing: "read", path: path.to_owned(), source }),
     };
     let mut profiles = parse(path, &text)?;
-    let mut mapping = profiles.get(profile).and_then(Value::as_object).cloned().unwrap_or_default();
-    for (key, value) in changes {
-        if value.is_null() {
-            mapping.remove(&key);
-        } else {
-            mapping.insert(key, value);
-        }
-    }
-    let text = replace_profile(&text, profile, &mapping);
-    profiles.insert(profile.to_owned(), Value::Object(mapping));
+    let mapping = change(profiles.get(profile).and_then(Value::as_object));
+    let block = mapping.as_ref().map(|mapping| render(profile, mapping)).unwrap_or_default();
+    let text = replace_profile(&text, profile, &block);
+    match mapping {
+        Some(mapping) => profiles.insert(profile.to_owned(), Value::Object(mapping)),
+        None => profiles.remove(profile),
+    };
     // What we are about to write must read back as intended, the other profiles too; an unusual layout that defeats the editing is
     // refused.
     if parse(path, &text)? != profiles {
@@ -139,11 +182,13 @@ pub(crate) fn first_line(message: &str) -> String {
     message.lines().next().unwrap_or_default().to_owned()
 }
 
-/// Puts the mapping in place of the lines of that top-level key, or at the end.
-fn replace_profile(text: &str, profile: &str, mapping: &Map<String, Value>) -> String {
-    let block = render(profile, mapping);
+/// Puts the block in place of the lines of that top-level key, or at the end.
+fn replace_profile(text: &str, profile: &str, block: &str) -> String {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let Some(start) = lines.iter().position(|line| top_level_key(line).as_deref() == Some(profile)) else {
+        if block.is_empty() {
+            return text.to_owned();
+        }
         let line_end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
         return format!("{text}{line_end}{block}");
     };
@@ -152,7 +197,7 @@ fn replace_profile(text: &str, profile: &str, mapping: &Map<String, Value>) -> S
     // The mapping ends with its last indented line; blank lines and comments after that belong to what follows.
     let is_indented = |line: &&str| line.starts_with([' ', '\t']) && !line.trim().is_empty();
     let length = rest[..next].iter().rposition(is_indented).map_or(0, |last| last + 1);
-    [&lines[..start].concat(), block.as_str(), &rest[length..].concat()].concat()
+    [&lines[..start].concat(), block, &rest[length..].concat()].concat()
 }
 
 fn top_level_key(line: &str) -> Option<String> {
@@ -180,7 +225,7 @@ mod tests {
 
     use serde_json::{Map, Value, json};
 
-    use super::{ProfileFile, update};
+    use super::{ProfileFile, make_private, remove, update};
 
     fn object(value: Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap_or_default()
@@ -238,6 +283,31 @@ mod tests {
         update(&path, "DEFAULT", object(json!({"access_key": "b"}))).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text, "DEFAULT:\n  auth: AKSK\n  access_key: b\n\n# next\nwork: {auth: PWD}\n");
+    }
+
+    #[test]
+    fn a_profile_is_taken_out_with_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("profile.yaml");
+        fs::write(&path, "# mine\nDEFAULT:\n  auth: AKSK\n\n# work\nwork: {auth: PWD}\n").unwrap();
+        remove(&path, "DEFAULT").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\n\n# work\nwork: {auth: PWD}\n");
+        remove(&path, "gone").unwrap();
+        remove(&path, "work").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\n\n# work\n");
+    }
+
+    #[test]
+    fn a_wide_mode_is_mended() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join(".modelarts/ma-cli-profile.yaml");
+        update(&path, "DEFAULT", Map::new()).unwrap();
+        assert!(!make_private(&path).unwrap());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(make_private(&path).unwrap());
+        let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
     }
 
     #[test]

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::auth::secret::Secret;
 use crate::settings::env::Env;
 use crate::settings::profile::ProfileFile;
-use crate::settings::{DEFAULT_PROFILE, Error, Flags, Identity, LOCAL_PROFILE, Origin, Service, Settings, Sourced, region};
+use crate::settings::{DEFAULT_PROFILE, Error, Flags, LOCAL_PROFILE, Origin, Service, Settings, Sourced, region};
 
 impl Settings {
     /// Resolves all settings from flags, environment and files.
@@ -32,24 +31,35 @@ impl Settings {
             is_profile_first: flags.profile.is_some() || flags.config_file.is_some(),
         };
         let region = reader.value("region", &["REGION_NAME"])?;
+        let found = reader.identity(&profile.value)?;
         let mut warnings = Vec::new();
         if file.is_loose() {
             warnings.push(format!(
-                "[{path}] can be read by other users; run: chmod 600 {path}",
-                path = config_file.value.display()
+                "[{}] can be read by other users; make it private with: ma-cli configure --fix",
+                config_file.value.display()
             ));
         }
         Ok(Self {
             project_id: reader.value("project_id", &["HUAWEICLOUD_SDK_PROJECT_ID", "PROJECT_ID"])?,
-            identity: reader.identity()?,
+            identity: found.identity,
+            identity_steps: found.steps,
+            agency: reader.agency()?,
+            store: reader.store()?,
+            network: reader.network(flags)?,
             endpoints: reader.endpoints(region.as_ref())?,
             region,
             profile,
             config_file,
-            ca_bundle: flags.ca_bundle.as_ref().map(|path| env.directory.join(path)),
             verify_tls: !flags.no_verify_ssl,
             warnings,
         })
+    }
+}
+
+impl Settings {
+    /// The profile that is used, whether it exists or not.
+    pub fn current_profile(flags: &Flags, env: &Env) -> Sourced<String> {
+        profile_name(flags, env)
     }
 }
 
@@ -57,8 +67,21 @@ fn profile_name(flags: &Flags, env: &Env) -> Sourced<String> {
     match (&flags.profile, env.get("MA_CLI_PROFILE")) {
         (Some(name), _) => Sourced { value: name.clone(), origin: Origin::Flag("--profile") },
         (None, Some(name)) => Sourced { value: name.to_owned(), origin: Origin::Environment("MA_CLI_PROFILE") },
-        (None, None) => Sourced { value: DEFAULT_PROFILE.to_owned(), origin: Origin::Default },
+        (None, None) => {
+            chosen_profile(flags, env).unwrap_or_else(|| Sourced { value: DEFAULT_PROFILE.to_owned(), origin: Origin::Default })
+        }
     }
+}
+
+/// What `configure use` kept; it speaks of the profiles of the user's own file.
+fn chosen_profile(flags: &Flags, env: &Env) -> Option<Sourced<String>> {
+    if flags.config_file.is_some() || env.get("MA_CLI_CONFIG_FILE").is_some() {
+        return None;
+    }
+    let path = env.chosen_profile_path();
+    let name = std::fs::read_to_string(&path).ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| Sourced { value: name.to_owned(), origin: Origin::Chosen(path) })
 }
 
 /// The file the profile is read from. The profile `local` lives in the platform's data directory, unless `-C` names a file.
@@ -83,16 +106,16 @@ fn missing_profile(name: &str, path: &Path, file: &ProfileFile) -> Error {
 }
 
 /// Reads single values from profile and environment in the order that holds for this run.
-struct Reader<'a> {
-    env: &'a Env,
-    entry: &'a Map<String, Value>,
-    origin: Origin,
-    is_profile_first: bool,
+pub(super) struct Reader<'a> {
+    pub(super) env: &'a Env,
+    pub(super) entry: &'a Map<String, Value>,
+    pub(super) origin: Origin,
+    pub(super) is_profile_first: bool,
 }
 
 impl Reader<'_> {
     /// A text value: from the profile's key or the first of the variables that is set.
-    fn value(&self, key: &str, variables: &[&'static str]) -> Result<Option<Sourced<String>>, Error> {
+    pub(super) fn value(&self, key: &str, variables: &[&'static str]) -> Result<Option<Sourced<String>>, Error> {
         let from_profile = self.text(key)?.map(|value| Sourced { value, origin: self.origin.clone() });
         let from_environment = variables.iter().find_map(|name| {
             let value = self.env.get(name)?.to_owned();
@@ -101,12 +124,12 @@ impl Reader<'_> {
         Ok(self.first(from_profile, from_environment))
     }
 
-    fn first<T>(&self, from_profile: Option<T>, from_environment: Option<T>) -> Option<T> {
+    pub(super) fn first<T>(&self, from_profile: Option<T>, from_environment: Option<T>) -> Option<T> {
         if self.is_profile_first { from_profile.or(from_environment) } else { from_environment.or(from_profile) }
     }
 
     /// A profile value as text; numbers are taken as written, anything nested is an error.
-    fn text(&self, key: &str) -> Result<Option<String>, Error> {
+    pub(super) fn text(&self, key: &str) -> Result<Option<String>, Error> {
         match self.entry.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
@@ -115,60 +138,12 @@ impl Reader<'_> {
         }
     }
 
-    fn wrong(&self, key: &str, message: &str) -> Error {
+    pub(super) fn wrong(&self, key: &str, message: &str) -> Error {
         let (profile, path) = match &self.origin {
             Origin::Profile { name, path } => (name.clone(), path.clone()),
             _ => (String::new(), PathBuf::new()),
         };
         Error::Value { path, profile, key: key.to_owned(), message: message.to_owned() }
-    }
-
-    fn identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
-        let from_environment = self.environment_identity();
-        // A half key in the environment is reported only when it would be used.
-        match (self.profile_identity()?, self.is_profile_first) {
-            (Some(identity), true) => Ok(Some(identity)),
-            (from_profile, _) => Ok(from_environment?.or(from_profile)),
-        }
-    }
-
-    fn environment_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
-        let access_key = self.env.get("HUAWEICLOUD_SDK_AK");
-        let secret_key = self.env.get("HUAWEICLOUD_SDK_SK");
-        let security_token = self.env.get("HUAWEICLOUD_SDK_SECURITY_TOKEN");
-        let keys =
-            keys("the environment", access_key, secret_key, security_token, ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"])?;
-        Ok(keys.map(|value| Sourced { value, origin: Origin::Environment("HUAWEICLOUD_SDK_AK") }))
-    }
-
-    fn profile_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
-        let is_password = match self.text("auth")?.as_deref() {
-            None => self.entry.contains_key("password"),
-            Some(mode) if mode.eq_ignore_ascii_case("PWD") => true,
-            Some(mode) if mode.eq_ignore_ascii_case("AKSK") => false,
-            Some(_) => return Err(self.wrong("auth", "PWD or AKSK is expected")),
-        };
-        let identity = if is_password {
-            match (self.text("username")?, self.text("password")?) {
-                (Some(username), Some(password)) => Some(Identity::Password {
-                    account: self.text("account")?.unwrap_or_else(|| username.clone()),
-                    username,
-                    password: Secret::new(password),
-                }),
-                _ => None,
-            }
-        } else {
-            let (access_key, secret_key) = (self.text("access_key")?, self.text("secret_key")?);
-            let token = self.text("security_token")?;
-            keys(
-                &self.origin.to_string(),
-                access_key.as_deref(),
-                secret_key.as_deref(),
-                token.as_deref(),
-                ["access_key", "secret_key"],
-            )?
-        };
-        Ok(identity.map(|value| Sourced { value, origin: self.origin.clone() }))
     }
 
     fn endpoints(&self, region: Option<&Sourced<String>>) -> Result<Vec<(Service, Sourced<String>)>, Error> {
@@ -209,34 +184,15 @@ fn with_scheme(endpoint: &str) -> String {
     if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
 }
 
-fn keys(
-    source_name: &str,
-    access_key: Option<&str>,
-    secret_key: Option<&str>,
-    security_token: Option<&str>,
-    [access_name, secret_name]: [&'static str; 2],
-) -> Result<Option<Identity>, Error> {
-    let half = |given, missing| Error::HalfCredential { source_name: source_name.to_owned(), given, missing };
-    match (access_key, secret_key) {
-        (Some(access_key), Some(secret_key)) => Ok(Some(Identity::Keys {
-            access_key: access_key.to_owned(),
-            secret_key: Secret::from(secret_key),
-            security_token: security_token.map(Secret::from),
-        })),
-        (Some(_), None) => Err(half(access_name, secret_name)),
-        (None, Some(_)) => Err(half(secret_name, access_name)),
-        (None, None) => Ok(None),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::path::Path;
 
-    use super::{Flags, Identity, Service, Settings};
-    use crate::settings::Error;
+    use super::{Flags, Service, Settings};
+    use crate::auth::report::Outcome;
     use crate::settings::env::Env;
+    use crate::settings::{Error, Identity, Origin};
 
     const PROFILES: &str = "
 DEFAULT: {auth: AKSK, access_key: AK0, secret_key: SK0, region: cn-north-4, project_id: p0}
@@ -247,6 +203,11 @@ work:
   region: cn-east-3
   endpoints: {obs: 'http://127.0.0.1:9000/'}
 half: {access_key: AK}
+bare: {region: cn-north-4}
+net: {proxy: 'http://proxy.example:3128', connect_timeout: 3, read_timeout: 1.5, ca_bundle: ca.pem}
+wrong: {attempts: 0}
+agent: {agency_name: helper, agency_domain: acme}
+lost: {agency_name: helper}
 ";
 
     fn home() -> tempfile::TempDir {
@@ -307,7 +268,9 @@ half: {access_key: AK}
     fn a_named_profile_must_exist() {
         let home = home();
         let error = resolve(home.path(), Some("wrok"), &[]).unwrap_err();
-        assert!(matches!(error, Error::NoProfile { known, .. } if known == ["DEFAULT", "work", "half"]));
+        assert!(
+            matches!(error, Error::NoProfile { known, .. } if known.starts_with(&["DEFAULT".to_owned(), "work".to_owned()]))
+        );
         assert!(matches!(resolve(home.path(), Some("local"), &[]), Err(Error::NoPlatform { .. })));
     }
 
@@ -329,5 +292,57 @@ half: {access_key: AK}
             resolve(home.path(), None, &[("HUAWEICLOUD_SDK_AK", "x")]),
             Err(Error::HalfCredential { missing: "HUAWEICLOUD_SDK_SK", .. })
         ));
+    }
+
+    #[test]
+    fn each_place_says_why_it_was_passed_over() {
+        let home = home();
+        let keys = [("HUAWEICLOUD_SDK_AK", "AK1"), ("HUAWEICLOUD_SDK_SK", "SK1")];
+        let steps = |profile, variables: &[(&str, &str)]| {
+            let settings = resolve(home.path(), profile, variables).unwrap();
+            settings.identity_steps.iter().map(|step| (step.link.name(), step.outcome)).collect::<Vec<_>>()
+        };
+        use Outcome::{NotAsked, PassedOver, Used};
+        assert_eq!(steps(None, &keys), [("options", PassedOver), ("environment", Used), ("profile", NotAsked)]);
+        assert_eq!(steps(None, &[]), [("options", PassedOver), ("environment", PassedOver), ("profile", Used)]);
+        assert_eq!(steps(Some("work"), &keys), [("options", Used), ("environment", NotAsked), ("profile", NotAsked)]);
+        assert_eq!(steps(Some("bare"), &[]), [("options", PassedOver), ("environment", PassedOver), ("profile", NotAsked)]);
+    }
+
+    #[test]
+    fn a_chosen_profile_is_used_when_none_is_named() {
+        let home = home();
+        let chosen = home.path().join(".modelarts/current-profile");
+        fs::write(&chosen, "work\n").unwrap();
+        let settings = resolve(home.path(), None, &[]).unwrap();
+        assert_eq!((settings.profile.value.as_str(), &settings.profile.origin), ("work", &Origin::Chosen(chosen.clone())));
+        assert_eq!(resolve(home.path(), None, &[("MA_CLI_PROFILE", "DEFAULT")]).unwrap().profile.value, "DEFAULT");
+        fs::write(&chosen, "gone\n").unwrap();
+        assert!(matches!(resolve(home.path(), None, &[]), Err(Error::NoProfile { .. })));
+    }
+
+    #[test]
+    fn the_network_is_set_by_profile_environment_and_options() {
+        let home = home();
+        let settings = resolve(home.path(), None, &[]).unwrap();
+        assert_eq!(settings.network.attempts.origin, Origin::Default);
+        let settings = resolve(home.path(), Some("net"), &[("HTTPS_PROXY", "http://other:1")]).unwrap();
+        let network = settings.network;
+        assert_eq!(network.https_proxy.unwrap().value, "http://proxy.example:3128");
+        assert_eq!(network.http_proxy.unwrap().value, "http://proxy.example:3128");
+        assert_eq!((network.connect_timeout.value.as_secs(), network.read_timeout.value.as_millis()), (3, 1500));
+        assert_eq!(network.ca_bundle.unwrap().value, home.path().join("ca.pem"));
+        let settings = resolve(home.path(), None, &[("HTTPS_PROXY", "http://other:1"), ("no_proxy", "a")]).unwrap();
+        assert_eq!(settings.network.https_proxy.unwrap().origin, Origin::Environment("HTTPS_PROXY"));
+        assert_eq!(settings.network.no_proxy.unwrap().origin, Origin::Environment("no_proxy"));
+        assert!(matches!(resolve(home.path(), Some("wrong"), &[]), Err(Error::Value { key, .. }) if key == "attempts"));
+    }
+
+    #[test]
+    fn an_agency_needs_an_account() {
+        let home = home();
+        let agency = resolve(home.path(), Some("agent"), &[]).unwrap().agency.unwrap().value;
+        assert_eq!((agency.name.as_str(), agency.domain.as_str()), ("helper", "acme"));
+        assert!(matches!(resolve(home.path(), Some("lost"), &[]), Err(Error::Value { key, .. }) if key == "agency_domain"));
     }
 }

@@ -26,7 +26,7 @@ fn samples() -> Vec<Error> {
             known: vec!["DEFAULT".to_owned()],
         }),
         Error::from(settings::Error::NoPlatform { directory: PathBuf::from("platform") }),
-        Error::from(auth::Error::NothingConfigured),
+        Error::from(auth::Error::NothingConfigured(auth::CredentialReport::default())),
         refused(401, r#"{"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication information"}"#),
         refused(403, r#"{"error_code": "ModelArts.0201", "error_msg": "no permission"}"#),
         refused(404, r#"{"error_code": "ModelArts.2763", "error_msg": "job not found", "error_solution": "check the id"}"#),

@@ -1,16 +1,24 @@
-//! `ma-cli configure`: stores credentials and region in a profile. Makes no network call.
+//! `ma-cli configure`: stores credentials and region in a profile, and looks after profiles.
 
+pub mod delete;
+pub mod export;
+pub mod list;
 mod questions;
+pub mod show;
+mod stored;
+pub mod test;
+#[path = "use.rs"]
+pub mod use_profile;
+mod writing;
 
 use std::path::PathBuf;
 
-use serde_json::{Map, Value};
+pub use writing::write;
 
 use crate::auth::secret::Secret;
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
-use crate::settings::profile::{self, ProfileFile};
-use crate::settings::{DEFAULT_PROFILE, LOCAL_PROFILE, region};
+use crate::error::Error;
+use crate::settings::vault::Store;
 
 /// Configure authentication and endpoints for this tool
 ///
@@ -20,8 +28,21 @@ use crate::settings::{DEFAULT_PROFILE, LOCAL_PROFILE, region};
 #[command(after_help = "Examples:
   ma-cli configure --auth PWD --region cn-north-4
   ma-cli configure --auth AKSK -r cn-north-4 -P work
-  printf '%s\\n' \"$AK\" \"$SK\" | ma-cli configure -auth AKSK -r cn-north-4")]
+  printf '%s\\n' \"$AK\" \"$SK\" | ma-cli configure -auth AKSK -r cn-north-4
+  ma-cli configure -P work --store keyring
+  ma-cli configure show")]
 pub struct ConfigureArgs {
+    /// The profile to write.
+    #[command(flatten)]
+    profile: ProfileArgs,
+    /// What to do with profiles instead of writing one.
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+/// What is written into a profile.
+#[derive(Debug, clap::Args)]
+pub struct ProfileArgs {
     /// Kind of credentials; ROMA is not supported
     #[arg(long, alias = "auth", default_value = "PWD", value_parser = clap::builder::PossibleValuesParser::new(["PWD", "AKSK", "ROMA"]))]
     auth: String,
@@ -49,66 +70,43 @@ pub struct ConfigureArgs {
     /// Project id [default: PROJECT_ID, else the region's project]
     #[arg(long, alias = "pi", value_name = "TEXT")]
     project_id: Option<String>,
+    /// Where to keep the secret; alone, it moves the one that is stored [default: where it is, else file]
+    #[arg(long, value_name = "PLACE", value_parser = clap::builder::PossibleValuesParser::new(Store::NAMES))]
+    store: Option<String>,
+    /// Make the profile file private, and do nothing else
+    #[arg(long)]
+    fix: bool,
 }
 
-/// Asks for what is missing and writes the profile.
+/// What looks after profiles.
+#[derive(Debug, clap::Subcommand)]
+pub enum Verb {
+    /// List the profiles
+    List(list::ListArgs),
+    /// Show each setting in effect and where it came from
+    Show(show::ShowArgs),
+    /// Choose the profile that is used when none is named
+    Use(use_profile::UseArgs),
+    /// Delete a profile with its secrets
+    Delete(delete::DeleteArgs),
+    /// Print the environment that does what the profile does
+    Export(export::ExportArgs),
+    /// Try the settings on each service
+    Test(test::TestArgs),
+}
+
+/// Runs the verb, or writes a profile.
 ///
 /// # Errors
-/// An answer that is needed and cannot be had; a profile file that cannot be edited.
-pub fn run(ctx: &Ctx, args: ConfigureArgs) -> Result<(), Error> {
-    let name = ctx.flags().profile.clone().or_else(|| ctx.env.get("MA_CLI_PROFILE").map(str::to_owned));
-    let name = name.unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
-    if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
-        return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform, which writes it itself")
-            .hint("choose another name with -P"));
+/// Those of the verb; an answer that is needed and cannot be had; a profile file that cannot be edited.
+pub async fn run(ctx: &Ctx, args: ConfigureArgs) -> Result<(), Error> {
+    match args.verb {
+        None => write(ctx, &args.profile),
+        Some(Verb::List(args)) => list::run(ctx, &args),
+        Some(Verb::Show(args)) => show::run(ctx, &args).await,
+        Some(Verb::Use(args)) => use_profile::run(ctx, &args),
+        Some(Verb::Delete(args)) => delete::run(ctx, &args),
+        Some(Verb::Export(args)) => export::run(ctx, &args).await,
+        Some(Verb::Test(args)) => test::run(ctx, &args).await,
     }
-    let path = match (&ctx.flags().config_file, ctx.env.get("MA_CLI_CONFIG_FILE")) {
-        (Some(path), _) => ctx.env.directory.join(path),
-        (None, Some(path)) => ctx.env.directory.join(path),
-        (None, None) => ctx.env.profile_path(),
-    };
-    let file = ProfileFile::read(&path)?;
-    let stored = file.get(&name).cloned().unwrap_or_default();
-    let mut changes = match args.auth.to_ascii_uppercase().as_str() {
-        "AKSK" => questions::keys(ctx, &args, &stored)?,
-        "PWD" => questions::password(ctx, &args, &stored)?,
-        _ => {
-            return Err(Error::new(Kind::Unsupported, "authentication by ROMA is not supported")
-                .hint("use --auth PWD (user name and password) or --auth AKSK (access key)"));
-        }
-    };
-    places(ctx, &args, &stored, &mut changes)?;
-    profile::update(&path, &name, changes)?;
-    ctx.ui.ok(&format!("Successfully saved profile [{name}] to [{}]", path.display()))
-}
-
-/// Region, project and region file.
-fn places(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>, changes: &mut Map<String, Value>) -> Result<(), Error> {
-    let region = args.region.as_deref().or_else(|| ctx.env.get("REGION_NAME"));
-    let mut is_described = false;
-    if let Some(path) = &args.region_profile {
-        let path = ctx.env.directory.join(path);
-        let regions = region::read_file(&path)?;
-        is_described = region.is_some_and(|region| regions.contains_key(region));
-        changes.insert("region_profile".to_owned(), Value::from(path.display().to_string()));
-    }
-    match region {
-        Some(region) => {
-            if !is_described && !region::is_known(region) {
-                ctx.ui.warn(&format!("the region [{region}] is not known; its endpoints will be guessed from its name"));
-            }
-            changes.insert("region".to_owned(), Value::from(region));
-        }
-        None if stored.contains_key("region") => {}
-        None => {
-            ctx.ui.warn("no region is set; give one with --region or REGION_NAME before other commands can reach a service");
-        }
-    }
-    if let Some(project) = args.project_id.as_deref().or_else(|| ctx.env.get("PROJECT_ID")) {
-        changes.insert("project_id".to_owned(), Value::from(project));
-    } else if region.is_some() && stored.get("region").and_then(Value::as_str) != region {
-        // The stored project belongs to another region.
-        changes.insert("project_id".to_owned(), Value::Null);
-    }
-    Ok(())
 }

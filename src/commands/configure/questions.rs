@@ -3,22 +3,23 @@
 use serde_json::{Map, Value};
 
 use crate::auth::secret::{MASK, Secret};
-use crate::commands::configure::ConfigureArgs;
+use crate::commands::configure::ProfileArgs;
+use crate::commands::configure::stored::Stored;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 
 /// Access key and secret key; Enter keeps a stored one.
-pub(super) fn keys(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
+pub(super) fn keys(ctx: &Ctx, args: &ProfileArgs, stored: &Stored) -> Result<Map<String, Value>, Error> {
     if args.secret_key.is_some() {
         warn_visible(ctx, "--secret-key");
     }
     let access_key = match &args.access_key {
         Some(key) => Secret::from(key.as_str()),
-        None => ask(ctx, "access key", "--access-key", stored.get("access_key"))?,
+        None => ask(ctx, "access key", "--access-key", stored.text("access_key"))?,
     };
     let secret_key = match &args.secret_key {
         Some(key) => key.clone(),
-        None => ask(ctx, "secret key", "--secret-key", stored.get("secret_key"))?,
+        None => ask(ctx, "secret key", "--secret-key", stored.secret("secret_key"))?,
     };
     Ok(Map::from_iter([
         ("auth".to_owned(), Value::from("AKSK")),
@@ -30,7 +31,7 @@ pub(super) fn keys(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>)
 }
 
 /// Account, user name and password.
-pub(super) fn password(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Value>) -> Result<Map<String, Value>, Error> {
+pub(super) fn password(ctx: &Ctx, args: &ProfileArgs, stored: &Stored) -> Result<Map<String, Value>, Error> {
     if args.password.is_some() {
         warn_visible(ctx, "--password");
     }
@@ -44,7 +45,7 @@ pub(super) fn password(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Val
     };
     let password = match &args.password {
         Some(password) => password.clone(),
-        None => ask(ctx, "password", "--password", stored.get("password"))?,
+        None => ask(ctx, "password", "--password", stored.secret("password"))?,
     };
     if username.is_empty() {
         return Err(Error::new(Kind::Usage, "the user name is empty").hint("give --username"));
@@ -58,13 +59,12 @@ pub(super) fn password(ctx: &Ctx, args: &ConfigureArgs, stored: &Map<String, Val
 }
 
 /// Asks for a secret; where one is stored, `[***]` says so and Enter keeps it.
-fn ask(ctx: &Ctx, question: &str, option: &str, stored: Option<&Value>) -> Result<Secret, Error> {
-    let stored = stored.and_then(Value::as_str).filter(|value| !value.is_empty());
+fn ask(ctx: &Ctx, question: &str, option: &str, stored: Option<Secret>) -> Result<Secret, Error> {
     let question = if stored.is_some() { format!("{question} [{MASK}]") } else { question.to_owned() };
     let answer = ctx.ui.ask_secret(&question, option)?;
     match (answer.is_empty(), stored) {
         (false, _) => Ok(answer),
-        (true, Some(stored)) => Ok(Secret::from(stored)),
+        (true, Some(stored)) => Ok(stored),
         (true, None) => {
             Err(Error::new(Kind::Usage, format!("the {} is empty", option.trim_start_matches('-').replace('-', " ")))
                 .hint(format!("give {option}")))

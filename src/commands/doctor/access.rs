@@ -20,7 +20,7 @@ pub(super) fn credentials(ctx: &Ctx) -> Finding {
         Err(_) => return Finding::new("credentials", State::Warn, "not checked: the profile cannot be read"),
     };
     let Some(identity) = identity else {
-        return Finding::failed("credentials", &Error::from(auth::Error::NothingConfigured));
+        return Finding::failed("credentials", &Error::from(auth::Error::NothingConfigured(auth::CredentialReport::default())));
     };
     let what = match &identity.value {
         Identity::Keys { access_key, security_token, .. } => {

@@ -1,5 +1,7 @@
 //! What a command is given: environment, settings, output, and clients made on first use.
 
+mod identity;
+
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -7,12 +9,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
-use crate::auth::{self, Authenticator, CredentialSource};
+use crate::auth::{self, Authenticator};
 use crate::error::{Error, Kind, nearest};
 use crate::http;
 use crate::obs;
 use crate::settings::env::Env;
-use crate::settings::{Flags, Identity, Service, Settings, region};
+use crate::settings::{Flags, Identity, Service, Settings, Sourced, region};
 use crate::ui::Ui;
 use crate::ui::chart::Ink;
 
@@ -27,6 +29,7 @@ pub struct Ctx {
     settings: OnceLock<Settings>,
     client: OnceLock<http::Client>,
     authenticator: OnceLock<Authenticator>,
+    ambient: OnceLock<Arc<auth::AmbientKeys>>,
     cancel: OnceLock<CancellationToken>,
     exit_code: OnceLock<u8>,
 }
@@ -41,6 +44,7 @@ impl Ctx {
             settings: OnceLock::new(),
             client: OnceLock::new(),
             authenticator: OnceLock::new(),
+            ambient: OnceLock::new(),
             cancel: OnceLock::new(),
             exit_code: OnceLock::new(),
         }
@@ -75,15 +79,19 @@ impl Ctx {
     /// As [`Ctx::settings`].
     pub fn http_options(&self) -> Result<http::Options, Error> {
         let settings = self.settings()?;
-        let either = |upper: &str, lower: &str| self.env.get(upper).or_else(|| self.env.get(lower)).map(str::to_owned);
+        let network = &settings.network;
+        let text = |sourced: &Option<Sourced<String>>| sourced.as_ref().map(|sourced| sourced.value.clone());
         Ok(http::Options {
-            ca_bundle: settings.ca_bundle.clone(),
+            ca_bundle: network.ca_bundle.as_ref().map(|path| path.value.clone()),
             verify_tls: settings.verify_tls,
             proxy: http::proxy::Options {
-                https: either("HTTPS_PROXY", "https_proxy"),
-                http: either("HTTP_PROXY", "http_proxy"),
-                none: either("NO_PROXY", "no_proxy"),
+                https: text(&network.https_proxy),
+                http: text(&network.http_proxy),
+                none: text(&network.no_proxy),
             },
+            connect_timeout: network.connect_timeout.value,
+            read_timeout: network.read_timeout.value,
+            attempts: network.attempts.value,
             ..http::Options::default()
         })
     }
@@ -98,35 +106,6 @@ impl Ctx {
         }
         let options = self.http_options()?;
         Ok(self.client.get_or_init(|| http::Client::new(options)))
-    }
-
-    /// How requests to the control planes are authenticated.
-    ///
-    /// # Errors
-    /// Nothing is configured ([`Kind::Auth`]); as [`Ctx::settings`].
-    pub fn authenticator(&self) -> Result<&Authenticator, Error> {
-        if let Some(authenticator) = self.authenticator.get() {
-            return Ok(authenticator);
-        }
-        let authenticator = self.build_authenticator()?;
-        Ok(self.authenticator.get_or_init(|| authenticator))
-    }
-
-    /// The access keys that requests to the object store are signed with; temporary ones for those who log in with a password.
-    ///
-    /// # Errors
-    /// As [`Ctx::authenticator`].
-    pub fn credentials(&self) -> Result<Arc<dyn CredentialSource>, Error> {
-        // Keys need no project: any store is reached with them and an endpoint.
-        if let Some(keys) = self.settings()?.identity.as_ref().and_then(|identity| static_keys(&identity.value)) {
-            return Ok(keys);
-        }
-        Ok(match self.authenticator()? {
-            Authenticator::Keys { credentials, .. } => Arc::clone(credentials),
-            Authenticator::Token(tokens) => {
-                Arc::new(auth::TemporaryKeys::new(self.http_client()?.clone(), Arc::clone(tokens), self.cache()))
-            }
-        })
     }
 
     /// The control plane of ModelArts.
@@ -171,51 +150,18 @@ impl Ctx {
         Ok(obs::Client::new(options)?)
     }
 
-    fn build_authenticator(&self) -> Result<Authenticator, Error> {
-        let settings = self.settings()?;
-        let identity = settings.identity.as_ref().ok_or(auth::Error::NothingConfigured)?;
-        let project_id = settings.project_id.as_ref().map(|id| id.value.clone());
-        let region = settings.region.as_ref().map(|region| region.value.clone());
-        let no_region =
-            || Error::new(Kind::Config, "no region is configured").hint("set one with: ma-cli configure --region REGION");
-        let client = self.http_client()?.clone();
-        let iam = || settings.endpoint(Service::Iam).map(|endpoint| endpoint.value.clone());
-        match &identity.value {
-            keys @ Identity::Keys { .. } => {
-                let credentials = static_keys(keys).ok_or(auth::Error::NothingConfigured)?;
-                let project = match project_id {
-                    Some(id) => auth::Project::Known(id),
-                    None => auth::Project::Lookup(Arc::new(auth::ProjectLookup::new(
-                        client,
-                        iam()?,
-                        region.ok_or_else(no_region)?,
-                        Arc::clone(&credentials),
-                        self.cache(),
-                    ))),
-                };
-                Ok(Authenticator::Keys { credentials, project })
-            }
-            Identity::Password { account, username, password } => {
-                let login = auth::Login {
-                    endpoint: iam()?,
-                    account: Some(account.clone()),
-                    username: username.clone(),
-                    password: password.clone(),
-                    region: region.ok_or_else(no_region)?,
-                    project_id,
-                };
-                Ok(Authenticator::Token(Arc::new(auth::TokenSource::new(client, login, self.cache()))))
-            }
-        }
-    }
-
-    fn cache(&self) -> auth::Cache {
-        auth::Cache::new(self.env.state_directory().join("cache"))
-    }
-
     /// The environment for a program that a user has us run: ours, without the credentials of this tool under whatever name.
     pub fn child_environment(&self) -> Vec<(String, String)> {
-        const NAMES: [&str; 3] = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"];
+        const NAMES: [&str; 8] = [
+            "HUAWEICLOUD_SDK_AK",
+            "HUAWEICLOUD_SDK_SK",
+            "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+            "OBS_ACCESS_KEY_ID",
+            "OBS_SECRET_ACCESS_KEY",
+            "OBS_SECURITY_TOKEN",
+            "HC_CONTAINER_CREDENTIALS_FULL_URI",
+            "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        ];
         let identity = self.settings.get().and_then(|settings| settings.identity.as_ref());
         let secrets: Vec<&str> = match identity.map(|identity| &identity.value) {
             Some(Identity::Keys { access_key, secret_key, security_token }) => [access_key, secret_key.expose()]
@@ -291,19 +237,6 @@ impl Ctx {
             })
             .clone()
     }
-}
-
-/// Configured access keys as they are; `None` for a login.
-fn static_keys(identity: &Identity) -> Option<Arc<dyn CredentialSource>> {
-    let Identity::Keys { access_key, secret_key, security_token } = identity else {
-        return None;
-    };
-    Some(Arc::new(auth::StaticCredential::new(auth::Credential {
-        access_key: access_key.clone(),
-        secret_key: secret_key.clone(),
-        security_token: security_token.clone(),
-        expires_at: None,
-    })))
 }
 
 async fn watch_interrupts(mut interrupts: Signal, token: CancellationToken) {

@@ -1,0 +1,37 @@
+//! `ma-cli auth`: logging in and out, for people who expect these words.
+
+pub mod logout;
+pub mod status;
+pub mod token;
+
+use crate::ctx::Ctx;
+use crate::error::Error;
+
+/// Every verb of the noun; `L` are the arguments of `login`, which are those of `configure`.
+#[derive(Debug, clap::Subcommand)]
+pub enum AuthCommand<L: clap::Args> {
+    /// Store credentials in a profile and try them
+    #[command(after_help = "Examples:
+  ma-cli auth login -r cn-north-4
+  ma-cli auth login --auth AKSK -r cn-north-4 -P work --store keyring")]
+    Login(L),
+    /// Show who the credentials belong to
+    Status(status::StatusArgs),
+    /// Forget the secrets of a profile and the tokens made with them
+    Logout(logout::LogoutArgs),
+    /// Print a token of the identity service
+    Token(token::TokenArgs),
+}
+
+/// Runs the verb; `login` has been carried out up to the trial.
+///
+/// # Errors
+/// Those of the verb.
+pub async fn run<L: clap::Args>(ctx: &Ctx, command: AuthCommand<L>) -> Result<(), Error> {
+    match command {
+        AuthCommand::Login(_) => status::run(ctx, &status::StatusArgs {}).await,
+        AuthCommand::Status(args) => status::run(ctx, &args).await,
+        AuthCommand::Logout(args) => logout::run(ctx, &args),
+        AuthCommand::Token(args) => token::run(ctx, &args).await,
+    }
+}

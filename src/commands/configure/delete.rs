@@ -1,0 +1,54 @@
+//! `configure delete`.
+
+use crate::commands::configure::stored::{self, Stored};
+use crate::ctx::Ctx;
+use crate::error::{Error, Kind};
+use crate::settings::profile::{self, ProfileFile};
+use crate::settings::vault::Store;
+use crate::settings::{self, LOCAL_PROFILE};
+
+/// Delete a profile with its secrets
+///
+/// Asks first. Other profiles and comments in the file stay.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ma-cli configure delete work
+  ma-cli configure delete work -y")]
+pub struct DeleteArgs {
+    /// The profile
+    #[arg(value_name = "PROFILE")]
+    // Not `profile`: that is the global option's.
+    name: String,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Deletes it.
+///
+/// # Errors
+/// There is no such profile; the answer was no; the file cannot be edited.
+pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
+    let (path, name) = (stored::file(ctx), args.name.clone());
+    if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
+        return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform")
+            .hint("remove the platform with: ma-cli platform reset"));
+    }
+    let file = ProfileFile::read(&path)?;
+    let Some(entry) = file.get(&name).cloned() else {
+        let known = file.names().map(str::to_owned).collect();
+        return Err(settings::Error::NoProfile { name, path, known }.into());
+    };
+    if !args.yes {
+        ctx.ui.confirm(&format!("Delete profile [{name}] of [{}] with its secrets?", path.display()), "-y/--yes")?;
+    }
+    let stored = Stored::read(&path, &name, entry);
+    profile::remove(&path, &name)?;
+    stored.forget(ctx, Store::File);
+    let chosen = ctx.env.chosen_profile_path();
+    if std::fs::read_to_string(&chosen).is_ok_and(|text| text.trim() == name) {
+        // A choice that cannot be removed is told by the next command.
+        let _ = std::fs::remove_file(&chosen);
+    }
+    ctx.ui.ok(&format!("Deleted profile [{name}]"))
+}

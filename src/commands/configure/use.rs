@@ -1,0 +1,65 @@
+//! `configure use`.
+
+use std::io::Write as _;
+
+use crate::ctx::Ctx;
+use crate::error::{Error, Kind};
+use crate::settings::profile::ProfileFile;
+use crate::settings::{self, DEFAULT_PROFILE, LOCAL_PROFILE};
+
+/// Choose the profile that is used when none is named
+///
+/// -P, -C, MA_CLI_PROFILE and credentials in the environment still come first. DEFAULT takes the choice back.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  ma-cli configure use work
+  ma-cli configure use local
+  ma-cli configure use DEFAULT")]
+pub struct UseArgs {
+    /// The profile
+    #[arg(value_name = "PROFILE")]
+    // Not `profile`: that is the global option's.
+    name: String,
+}
+
+/// Keeps the choice.
+///
+/// # Errors
+/// There is no such profile; the choice cannot be written.
+pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
+    let chosen = ctx.env.chosen_profile_path();
+    let failed =
+        |error: std::io::Error| Error::new(Kind::Local, format!("cannot write [{}]", chosen.display())).caused_by(error);
+    if args.name == DEFAULT_PROFILE {
+        match std::fs::remove_file(&chosen) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    } else {
+        let (path, is_local) = (ctx.env.profile_path(), args.name == LOCAL_PROFILE);
+        let file = ProfileFile::read(&path)?;
+        let directory = ctx.env.platform_directory();
+        if is_local && !directory.join("client.yaml").exists() {
+            return Err(settings::Error::NoPlatform { directory }.into());
+        }
+        if !is_local && file.get(&args.name).is_none() {
+            let known = file.names().map(str::to_owned).collect();
+            return Err(settings::Error::NoProfile { name: args.name.clone(), path, known }.into());
+        }
+        let folder = ctx.env.state_directory();
+        let write = || {
+            std::fs::create_dir_all(&folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+            writeln!(file, "{}", args.name)?;
+            file.persist(&chosen)?;
+            Ok(())
+        };
+        write().map_err(failed)?;
+    }
+    for name in ["MA_CLI_PROFILE", "MA_CLI_CONFIG_FILE"] {
+        if ctx.env.get(name).is_some() {
+            ctx.ui.warn(&format!("{name} is set and comes first"));
+        }
+    }
+    ctx.ui.ok(&format!("The profile [{}] is used from now on", args.name))
+}

@@ -1,0 +1,101 @@
+//! Credentials from the surroundings, with fakes of the metadata service and of a container's: what is used, and what the report
+//! says of each place.
+
+use serde_json::Value;
+
+use crate::small_server::{SmallServer, keys};
+use crate::support::Home;
+
+/// A metadata service with tokens, which gives these keys.
+fn metadata(access: &'static str) -> SmallServer {
+    SmallServer::start(move |request| {
+        if request.starts_with("PUT /meta-data/latest/api/token ") {
+            (200, String::new(), "METATOKEN".to_owned())
+        } else if request.contains("METATOKEN") && request.starts_with("GET /openstack/latest/securitykey ") {
+            (200, String::new(), keys(access))
+        } else {
+            (401, String::new(), String::new())
+        }
+    })
+}
+
+fn steps(home: &Home, variables: &[(&str, &str)]) -> Vec<(String, String, String)> {
+    let output = home.run_with(&["configure", "show", "-F", "json"], variables, "");
+    assert_eq!(output.code, 0, "{output:?}");
+    let document: Value = serde_json::from_str(&output.stdout).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let steps = document["credentials"].as_array().unwrap().iter();
+    steps.map(|step| (text(&step["link"]), text(&step["outcome"]), text(&step["reason"]))).collect()
+}
+
+#[test]
+fn the_chain_ends_at_the_metadata_service_and_names_each_step() {
+    let home = Home::new();
+    let server = metadata("ECSKEY");
+    let variables = [("MA_CLI_METADATA_ENDPOINT", server.endpoint.as_str()), ("HTTP_PROXY", "http://192.0.2.1:9")];
+    let output = home.run_with(&["configure", "export", "-D"], &variables, "");
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("export HUAWEICLOUD_SDK_AK=ECSKEY\n"), "{output:?}");
+    assert!(output.stdout.contains("export HUAWEICLOUD_SDK_SECURITY_TOKEN=AMBIENTTOKEN\n"), "{output:?}");
+    for secret in ["AMBIENTSECRET", "AMBIENTTOKEN", "METATOKEN", "ECSKEY"] {
+        assert!(!output.stderr.contains(secret), "the trace shows {secret}: {}", output.stderr);
+    }
+    assert!(output.stderr.contains("securitykey") && output.stderr.contains("after "), "{}", output.stderr);
+    let shown = steps(&home, &variables);
+    let outcomes: Vec<(&str, &str)> = shown.iter().map(|step| (step.0.as_str(), step.1.as_str())).collect();
+    assert_eq!(
+        outcomes,
+        [
+            ("options", "passed_over"),
+            ("environment", "passed_over"),
+            ("profile", "passed_over"),
+            ("notebook", "passed_over"),
+            ("ecs", "used")
+        ]
+    );
+    assert_eq!(shown[1].2, "HUAWEICLOUD_SDK_AK is not set");
+}
+
+#[test]
+fn a_container_comes_before_the_server_and_a_profile_before_both() {
+    let home = Home::new();
+    let ecs = metadata("ECSKEY");
+    let container = SmallServer::start(|request| {
+        let status = if request.to_ascii_lowercase().contains("authorization: podtoken\r\n") { 200 } else { 401 };
+        (status, String::new(), keys("PODKEY"))
+    });
+    let file = home.path().join("token");
+    std::fs::write(&file, "PODTOKEN\n").unwrap();
+    let uri = format!("{}/credentials", container.endpoint);
+    let variables = [
+        ("MA_CLI_METADATA_ENDPOINT", ecs.endpoint.as_str()),
+        ("HC_CONTAINER_CREDENTIALS_FULL_URI", uri.as_str()),
+        ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", file.to_str().unwrap()),
+    ];
+    let output = home.run_with(&["configure", "export"], &variables, "");
+    assert!(output.stdout.contains("export HUAWEICLOUD_SDK_AK=PODKEY\n"), "{output:?}");
+    assert!(ecs.seen().is_empty());
+    std::fs::write(&file, "WRONG\n").unwrap();
+    let shown = steps(&home, &variables);
+    assert_eq!((shown[3].1.as_str(), shown[4].1.as_str()), ("failed", "used"), "{shown:?}");
+
+    home.run(&["configure", "-auth", "AKSK", "-ak", "OWN", "-sk", "s", "-r", "cn-north-4"]);
+    let asked = container.seen().len() + ecs.seen().len();
+    let output = home.run_with(&["configure", "export"], &variables, "");
+    assert!(output.stdout.contains("export HUAWEICLOUD_SDK_AK=OWN\n"), "{output:?}");
+    assert_eq!(steps(&home, &variables)[3].1, "not_asked");
+    assert_eq!(container.seen().len() + ecs.seen().len(), asked, "nobody is asked for keys that are not needed");
+}
+
+#[test]
+fn where_there_is_nothing_the_error_tells_each_place() {
+    let home = Home::new();
+    let broken = SmallServer::start(|_| (500, String::new(), String::new()));
+    let variables = [("MA_CLI_METADATA_ENDPOINT", broken.endpoint.as_str()), ("REGION_NAME", "cn-north-4")];
+    let output = home.run_with(&["ma-job", "get-job"], &variables, "");
+    assert_eq!(output.code, 4, "{output:?}");
+    let places = ["looked for in options: ", "environment: HUAWEICLOUD_SDK_AK", "profile: there is no profile [DEFAULT]"];
+    for place in places.iter().chain(&["notebook agency: neither", "ECS metadata: ", "status 500"]) {
+        assert!(output.stderr.contains(place), "{place}: {output:?}");
+    }
+}
