@@ -1,5 +1,5 @@
 function _ma_cli_completion
-    set -l reply (env _MA_CLI_COMPLETE=fish_complete COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) ma-cli 2>/dev/null)
+    set -l reply (env _MA_CLI_COMPLETE=fish_complete COMP_WORDS=(commandline -cp | string collect) COMP_CWORD=(commandline -t | string collect) ma-cli 2>/dev/null)
     for line in $reply
         set -l parts (string split -m 1 "," -- $line)
         switch $parts[1]
@@ -8,7 +8,7 @@ function _ma_cli_completion
             case file
                 __fish_complete_path $parts[2]
             case plain
-                echo $parts[2]
+                printf '%s\n' $parts[2]
         end
     end
 end

@@ -57,14 +57,11 @@ pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
     let terminals = terminals(&env);
     let plain = Ui::new(ui::Options::default(), terminals);
     if let Some(request) = env.get("_MA_CLI_COMPLETE").and_then(Request::parse) {
-        let text = match request {
-            Request::Source(shell) => cli::complete::script(shell).to_owned(),
-            Request::Complete(shell) => cli::complete::answer(
-                shell,
-                env.get("COMP_WORDS").unwrap_or_default(),
-                env.get("COMP_CWORD").unwrap_or_default(),
-            ),
-        };
+        // The shell draws its line where a warning would go.
+        if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+            let _ = rustix::stdio::dup2_stderr(nowhere);
+        }
+        let text = cli::complete::respond(request, &env);
         return finish(&plain, plain.write(text.as_bytes()));
     }
     match cli::parse(&arguments) {

@@ -20,8 +20,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ctx", &["http", "auth", "api", "obs", "copy", "settings", "error", "ui"]),
     ("commands", &["ctx", "ui", "error", "api", "obs", "copy"]),
     ("commands/configure", &["ctx", "ui", "error", "settings", "auth", "http"]),
+    ("commands/version", &["ctx", "ui", "error", "settings::region"]),
     ("commands/platform", &["ctx", "ui", "error", "platform"]),
     ("cli", &["commands", "ctx", "ui", "error", "settings"]),
+    // Asks the services for names.
+    ("cli/complete", &["commands", "ctx", "ui", "error", "settings", "api", "obs", "auth::Cache"]),
     // Values without behaviour; the platform has signers and wire types of its own.
     ("platform", &["auth::secret", "auth::Secret", "auth::credential", "auth::Credential"]),
     ("platform/runner", &["copy", "obs", "http", "auth"]),

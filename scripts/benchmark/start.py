@@ -1,6 +1,7 @@
 """How long ma-cli takes from spawn to exit."""
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -24,11 +25,28 @@ def run(binary: Path, runs: int) -> None:
 
 def report(binary: Path, environment: dict, runs: int) -> None:
     print(f"{binary}, {runs} runs each, {os.cpu_count()} processors, milliseconds")
+    print(f"the program: {binary.stat().st_size / 2**20:.1f} MiB")
     print(f"{'command':<24}{'min':>8}{'median':>8}{'max':>8}")
     for arguments in (["--version"], ["ma-job", "get-job"]):
         times = [whole_process(binary, arguments, environment) for _ in range(WARM_UPS + runs)][WARM_UPS:]
-        figures = (min(times), statistics.median(times), max(times))
-        print(f"{'ma-cli ' + ' '.join(arguments):<24}" + "".join(f"{1000 * figure:>8.1f}" for figure in figures))
+        show("ma-cli " + " ".join(arguments), times)
+    show("ma-cli --version, cold", [cold(binary, environment) for _ in range(runs)])
+
+
+def show(name: str, times: list) -> None:
+    figures = (min(times), statistics.median(times), max(times))
+    print(f"{name:<24}" + "".join(f"{1000 * figure:>8.1f}" for figure in figures))
+
+
+def cold(binary: Path, environment: dict) -> float:
+    """As the first run after a start of the machine: of a copy that nobody else runs, no page of which is in memory."""
+    copy = Path(environment["HOME"]) / "cold"
+    if not copy.exists():
+        shutil.copy(binary, copy)
+    with open(copy, "rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return whole_process(copy, ["--version"], environment)
 
 
 def whole_process(binary: Path, arguments: list, environment: dict) -> float:

@@ -119,7 +119,8 @@ pub fn choices(argument: &Arg) -> Vec<String> {
     if argv::is_flag(argument) {
         return Vec::new();
     }
-    argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect()
+    let values = argument.get_possible_values();
+    values.iter().filter(|value| !value.is_hide_set()).map(|value| value.get_name().to_owned()).collect()
 }
 
 fn description(argument: &Arg) -> String {

@@ -46,8 +46,9 @@ fn page(root: &Command, path: &[String], name: &str) -> String {
     text.push_str(&format!(".SH SYNOPSIS\n{}\n", roff(usage.trim_start_matches("Usage: "))));
     if let Some(long) = command.get_long_about() {
         text.push_str(".SH DESCRIPTION\n");
-        for paragraph in long.to_string().split("\n\n") {
-            text.push_str(&format!(".PP\n{}\n", roff(&paragraph.replace('\n', " "))));
+        for (index, paragraph) in long.to_string().split("\n\n").enumerate() {
+            text.push_str(if index == 0 { "" } else { ".PP\n" });
+            text.push_str(&format!("{}\n", roff(&paragraph.replace('\n', " "))));
         }
     }
     text.push_str(".SH OPTIONS\n");
@@ -82,9 +83,16 @@ fn page(root: &Command, path: &[String], name: &str) -> String {
     text
 }
 
-/// Escapes what roff would read as its own: backslashes, dashes, and dots and quotes at the start of a line.
+/// Escapes what roff would read as its own: backslashes, dashes, and dots and quotes at the start of a line; and what is not
+/// ASCII, which it reads as Latin-1.
 fn roff(text: &str) -> String {
-    let escaped = text.replace('\\', "\\e").replace('-', "\\-");
+    let escape = |character: char| match character {
+        '\\' => "\\e".to_owned(),
+        '-' => "\\-".to_owned(),
+        _ if character.is_ascii() => character.to_string(),
+        _ => format!("\\[u{:04X}]", u32::from(character)),
+    };
+    let escaped: String = text.chars().map(escape).collect();
     let guarded: Vec<_> = escaped
         .lines()
         .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })

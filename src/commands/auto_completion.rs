@@ -1,5 +1,7 @@
 //! `ma-cli auto-completion`: the line to paste, nothing is installed.
 
+use clap::builder::PossibleValue;
+
 use crate::ctx::Ctx;
 use crate::error::Error;
 
@@ -8,12 +10,19 @@ use crate::error::Error;
 #[command(after_help = "Examples:
   ma-cli auto-completion
   ma-cli auto-completion Fish
+  ma-cli auto-completion PowerShell
   eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\"")]
 pub struct AutoCompletionArgs {
     /// Shell to complete in
-    #[arg(value_name = "[Bash|Zsh|Fish]", default_value = "Bash",
-          value_parser = clap::builder::PossibleValuesParser::new(["Bash", "Zsh", "Fish"]))]
+    #[arg(value_name = "[Bash|Zsh|Fish|PowerShell|Elvish]", default_value = "Bash",
+          value_parser = clap::builder::PossibleValuesParser::new(shells()))]
     shell: String,
+}
+
+/// The original's choices; two more that are taken but not among its choices.
+fn shells() -> [PossibleValue; 5] {
+    let own = |name| PossibleValue::new(name).hide(true);
+    ["Bash".into(), "Zsh".into(), "Fish".into(), own("PowerShell"), own("Elvish")]
 }
 
 /// Prints the tip and the line; the spelling `complation` is the original's and scripts match it.
@@ -23,6 +32,10 @@ pub struct AutoCompletionArgs {
 pub fn run(ctx: &Ctx, args: &AutoCompletionArgs) -> Result<(), Error> {
     let line = match args.shell.to_ascii_lowercase().as_str() {
         "fish" => "eval (env _MA_CLI_COMPLETE=fish_source ma-cli)".to_owned(),
+        "powershell" => "& { $env:_MA_CLI_COMPLETE='powershell_source'; ma-cli | Out-String | Invoke-Expression; \
+                         Remove-Item Env:_MA_CLI_COMPLETE }"
+            .to_owned(),
+        "elvish" => "eval (env _MA_CLI_COMPLETE=elvish_source ma-cli | slurp)".to_owned(),
         shell => format!("eval \"$(_MA_CLI_COMPLETE={shell}_source ma-cli)\""),
     };
     ctx.ui.line("Tips: please paste following shell command to your terminal to activate auto complation.\n")?;

@@ -8,6 +8,7 @@ pub mod ma_job;
 pub mod obs;
 pub mod obs_copy;
 pub mod platform;
+pub mod version;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -33,6 +34,8 @@ pub enum Command {
     /// Look into buckets, make and delete what is in them
     #[command(subcommand)]
     Obs(obs::ObsCommand),
+    /// Show version, commit, build date, catalogue and features
+    Version(version::VersionArgs),
     /// Show help for a command or a topic
     Help(help::HelpArgs),
 }
@@ -50,6 +53,7 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
         Command::Platform(command) => platform::run(ctx, command).await,
         Command::ObsCopy(args) => obs_copy::run(ctx, *args).await,
         Command::Obs(command) => obs::run(ctx, command).await,
+        Command::Version(args) => version::run(ctx, &args),
         Command::Help(args) => help::run(ctx, &args),
     }
 }

@@ -23,6 +23,14 @@ const REQUEST: u64 = 64 * 1024;
 /// The shortest window; longer where requests take longer.
 const WINDOW: Duration = Duration::from_millis(25);
 
+/// So many requests must have ended in a window, or so many bytes moved, before it is trusted: a few say more of chance than of the
+/// limit. Windows of three requests led 20,000 files on a busy machine down to one at a time, for good.
+const ENOUGH_REQUESTS: u64 = 16;
+const ENOUGH_BYTES: u64 = 4 << 20;
+
+/// Waiting longer is no reason to go below this; only the store's complaints are.
+const FEW: usize = 4;
+
 /// The longest window.
 const LONGEST_WINDOW: Duration = Duration::from_millis(500);
 
@@ -137,7 +145,8 @@ impl Pace {
         let latency = state.taken / requests.max(1);
         let window = latency.clamp(WINDOW, LONGEST_WINDOW);
         let elapsed = now.saturating_duration_since(state.window);
-        if elapsed >= window {
+        let is_enough = state.requests >= ENOUGH_REQUESTS || state.bytes >= ENOUGH_BYTES || elapsed >= LONGEST_WINDOW;
+        if elapsed >= window && is_enough {
             let work = state.work(elapsed);
             state.judge(work, Some(latency), self.most);
             state.open_window(now);
@@ -197,9 +206,11 @@ impl State {
                 self.raise(work, 1.25, most);
             }
             // Everybody waits longer, and less is done: the store, or the way to it, has too much to do.
-            Phase::Steady(_) if is_slow && work < self.best * 0.9 => {
-                self.limit = (self.limit * 4 / 5).max(1);
+            Phase::Steady(_) if is_slow && work < self.best * 0.9 && self.limit > FEW => {
+                self.limit = (self.limit * 4 / 5).max(FEW);
                 self.best = work;
+                // From now on this is what is usual: one change for the worse counts once.
+                self.quickest = latency.unwrap_or(self.quickest);
                 self.settling = true;
                 self.phase = Phase::Steady(REST);
             }
@@ -293,6 +304,20 @@ mod tests {
         assert_eq!(pace.limit(), START / 4);
         run(&pace, &mut now, 200, Duration::from_millis(20), 1000);
         assert!(pace.limit() > START / 2, "{}", pace.limit());
+    }
+
+    #[test]
+    fn a_store_that_has_become_slower_leaves_a_few() {
+        let mut now = Instant::now();
+        let mut random = fastrand::Rng::with_seed(1);
+        for most in [4, 256] {
+            let pace = Pace::new(most, now);
+            run(&pace, &mut now, 20, Duration::from_millis(1), 8);
+            for _ in 0..400 {
+                run(&pace, &mut now, 1, Duration::from_micros(random.u64(2_000..14_000)), 8);
+                assert!(pace.limit() >= 4, "{}", pace.limit());
+            }
+        }
     }
 
     #[test]

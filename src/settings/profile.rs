@@ -80,7 +80,8 @@ pub fn update(path: &Path, profile: &str, changes: Map<String, Value>) -> Result
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(source) => return Err(Error::File { doing: "read", path: path.to_owned(), source }),
     };
-    let mut mapping = parse(path, &text)?.get(profile).and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut profiles = parse(path, &text)?;
+    let mut mapping = profiles.get(profile).and_then(Value::as_object).cloned().unwrap_or_default();
     for (key, value) in changes {
         if value.is_null() {
             mapping.remove(&key);
@@ -89,8 +90,10 @@ pub fn update(path: &Path, profile: &str, changes: Map<String, Value>) -> Result
         }
     }
     let text = replace_profile(&text, profile, &mapping);
-    // What we are about to write must read back as intended; an unusual layout that defeats the editing is refused.
-    if parse(path, &text)?.get(profile).and_then(Value::as_object) != Some(&mapping) {
+    profiles.insert(profile.to_owned(), Value::Object(mapping));
+    // What we are about to write must read back as intended, the other profiles too; an unusual layout that defeats the editing is
+    // refused.
+    if parse(path, &text)? != profiles {
         return Err(Error::Syntax {
             path: path.to_owned(),
             message: format!("the layout of profile [{profile}] cannot be edited; move the file away and configure anew"),
@@ -193,6 +196,19 @@ mod tests {
         let file = ProfileFile::read(&path).unwrap();
         assert_eq!(file.get("DEFAULT").unwrap()["secret_key"], "on: 1 # '\"\n");
         assert!(!file.is_loose());
+    }
+
+    #[test]
+    fn a_layout_that_cannot_be_edited_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("p.yaml");
+        // Found by scripts/fuzz: the name ends with a quote, and its line looks like that of the other one.
+        for text in ["# mine\nDEFAULT\":\n  auth: AKSK\n", "other: \"\nDEFAULT: x\"\n"] {
+            fs::write(&path, text).unwrap();
+            let changed = update(&path, "DEFAULT", object(json!({"region": "r"})));
+            assert!(changed.is_err() || ProfileFile::read(&path).unwrap().names().count() == 2, "{text}");
+            assert!(changed.is_ok() || fs::read_to_string(&path).unwrap() == text, "{text}");
+        }
     }
 
     #[test]

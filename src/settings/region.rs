@@ -60,6 +60,8 @@ impl Service {
 
 #[derive(Debug, Deserialize)]
 struct Table {
+    #[serde(rename = "x-source")]
+    source: String,
     regions: BTreeMap<String, BTreeMap<String, String>>,
 }
 
@@ -72,6 +74,11 @@ fn table() -> &'static Table {
 /// Whether the built-in table knows the region.
 pub fn is_known(region: &str) -> bool {
     table().regions.contains_key(region)
+}
+
+/// Which API catalogue the table and the requests were made from: the version of the vendor's SDKs.
+pub fn catalogue() -> &'static str {
+    table().source.rsplit(' ').next().unwrap_or_default()
 }
 
 /// The names of all regions in the built-in table.

@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) metrics: Value,
     /// Every so many answers about a log are cut in their middle.
     pub(crate) cut_each: Option<u32>,
+    /// What the log gains after the first look at it when the job has ended.
+    pub(crate) late: Option<Vec<u8>>,
     /// First lines of the requests so far.
     pub(crate) seen: Vec<String>,
     /// Bodies that were posted to `/hook/…`.
@@ -56,6 +58,7 @@ impl FakeService {
             has_no_links: false,
             metrics: json!([]),
             cut_each: None,
+            late: None,
             seen: Vec::new(),
             posted: Vec::new(),
             answers: 0,
@@ -152,6 +155,10 @@ fn serve(stream: TcpStream, state: &Mutex<State>, step: &Mutex<(Step, u32)>, end
             }
             let answer = answer(&mut state, &method, &path, header("range"), &body, endpoint);
             state.answers += u32::from(path.contains("log"));
+            if path.contains("log") && state.status["phase"] == "Completed" {
+                let late = state.late.take().unwrap_or_default();
+                state.logs[0].1.extend(late);
+            }
             let is_cut = path.contains("log") && state.cut_each.is_some_and(|each| state.answers.is_multiple_of(each));
             (answer, is_cut)
         };

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use ma_cli::cli::man;
 
@@ -24,4 +25,20 @@ fn man_pages_are_current() {
             fs::remove_file(Path::new("man").join(name)).unwrap();
         }
     }
+}
+
+/// Every warning of the typesetter counts; it is one process for all pages.
+#[test]
+fn man_pages_are_clean_for_groff() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("groff");
+    command.args(["-ww", "-man", "-Tutf8", "-z"]);
+    for (name, text) in man::pages() {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        command.arg(path);
+    }
+    let output = command.output().expect("groff is needed for this test (scripts/test installs it)");
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && complaints.is_empty(), "{complaints}");
 }

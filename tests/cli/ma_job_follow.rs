@@ -46,6 +46,19 @@ fn every_line_comes_once_through_broken_connections() {
 }
 
 #[test]
+fn lines_that_come_after_the_end_of_the_job_are_not_missed() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, look| match look {
+        0 => state.logs[0].1 = lines(0..5).into_bytes(),
+        2 => end(state, "Completed"),
+        _ => {}
+    });
+    service.state.lock().unwrap().late = Some(lines(5..9).into_bytes());
+    let output = service.run(&home, &["ma-job", "get-log", "-i", "j1", "-f"]);
+    assert_eq!((output.code, output.stdout), (0, lines(0..9)));
+}
+
+#[test]
 fn a_log_that_is_replaced_is_read_from_its_beginning() {
     let home = Home::new();
     // Longer, as long and shorter than what was read of the old one, below and above what a preview shows.

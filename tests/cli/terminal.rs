@@ -7,41 +7,45 @@ use std::time::{Duration, Instant};
 use crate::support::{Home, binary};
 
 /// A shell on a terminal of its own.
-struct Terminal {
+pub(crate) struct Terminal {
     socket: String,
-    home: Home,
+    pub(crate) home: Home,
 }
 
 impl Terminal {
     fn open() -> Self {
-        let home = Home::new();
+        Self::open_shell(Home::new(), "PATH=/usr/bin:/bin PS1='ready> ' sh")
+    }
+
+    /// A terminal with that shell, after the words that `env` takes; it has to come up with the prompt `ready>`.
+    pub(crate) fn open_shell(home: Home, shell: &str) -> Self {
         let socket = home.path().join("tmux").to_str().unwrap().to_owned();
         let terminal = Self { socket, home };
-        let shell = format!("env -i HOME={} PATH=/usr/bin:/bin TERM=xterm PS1='ready> ' sh", terminal.home.path().display());
+        let shell = format!("env -i HOME={} TERM=xterm {shell}", terminal.home.path().display());
         let folder = terminal.home.path().to_str().unwrap().to_owned();
         terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "120", "-y", "40", "-c", &folder, &shell]);
         terminal.wait_for("ready>");
         terminal
     }
 
-    fn tmux(&self, arguments: &[&str]) -> String {
+    pub(crate) fn tmux(&self, arguments: &[&str]) -> String {
         let output = Command::new("tmux").args(["-S", &self.socket]).args(arguments).output();
         let output = output.unwrap_or_else(|error| panic!("tmux is needed for this test (scripts/test installs it): {error}"));
         assert!(output.status.success(), "tmux {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn type_line(&self, line: &str) {
+    pub(crate) fn type_line(&self, line: &str) {
         self.tmux(&["send-keys", "-l", line]);
         self.tmux(&["send-keys", "Enter"]);
     }
 
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"])
     }
 
     /// Polls until the text is on the screen.
-    fn wait_for(&self, text: &str) -> String {
+    pub(crate) fn wait_for(&self, text: &str) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let screen = self.screen();

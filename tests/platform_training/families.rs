@@ -110,7 +110,8 @@ for phase, add in (("reduce", True), ("gather", False)):
         sending.join()
 total = sum(range(1, size + 1))
 assert chunks == [[total * 10 ** chunk] * 1000 for chunk in range(size)], chunks
-print("rank", rank, "of", size, "has the sum", total, "on", env["MA_CURRENT_IP"], flush=True)
+# In one piece: `print` writes each word by itself when nothing is buffered, and the ranks of one log would mix theirs.
+sys.stdout.write(f"rank {rank} of {size} has the sum {total} on {env['MA_CURRENT_IP']}\n")
 "#;
 
 /// In the place of Open MPI's launcher: reaches each host of the list by the agent it is told, as the real one does.
@@ -197,6 +198,11 @@ async fn two_workers_of_every_family_add_up_in_a_ring() {
     let mut chosen = job("chosen", "ring", ASCEND, CARD, 2);
     chosen["algorithm"]["environments"] = json!({"MA_RUN_METHOD": "torchrun"});
     assert_eq!(sums(&bench, &chosen, &workers).await, both);
+    // Two of them side by side, each on a port of its own.
+    let mut launched = job("launched", "ring", PYTORCH, ONE, 2);
+    launched["algorithm"]["environments"] = json!({"MA_RUN_METHOD": "torchrun"});
+    let (one, other) = tokio::join!(sums(&bench, &launched, &workers), sums(&bench, &launched, &workers));
+    assert_eq!((one, other), (both.map(str::to_owned).to_vec(), both.map(str::to_owned).to_vec()));
     chosen["algorithm"]["environments"] = json!({"MA_RUN_METHOD": "msrun"});
     let id = bench.submit(&chosen).await;
     let end = bench.wait(&id, &["Abnormal"]).await;

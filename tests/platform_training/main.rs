@@ -6,6 +6,7 @@ mod bench;
 #[path = "../contract/catalogue.rs"]
 mod catalogue;
 mod families;
+mod images;
 #[path = "../python/mod.rs"]
 mod python;
 mod restart;
@@ -321,14 +322,11 @@ async fn a_job_that_cannot_be_prepared_says_why() {
     no_data["algorithm"]["inputs"] = json!([{"name": "data_url", "remote": {"obs": {"obs_url": "/lab/nothing/"}}}]);
     let mut no_folder = job("folder", "code", LOCAL, ONE, 1);
     no_folder["algorithm"]["working_dir"] = json!("/home/ma-user/none");
-    let mut image = command("image", "python main.py", ONE);
-    image["algorithm"]["engine"] = json!({"image_url": "org/image:1"});
     for (wanted, reason) in [
         (job("code", "none", LOCAL, ONE, 1), "nothing was found at obs://lab/none/"),
         (other_boot, "nothing was found at obs://lab/code/none.py"),
         (no_data, "nothing was found at obs://lab/nothing/"),
         (no_folder, "the working directory /home/ma-user/none does not exist"),
-        (image, "org/image:1 cannot be run"),
     ] {
         let id = bench.submit(&wanted).await;
         let end = bench.wait(&id, &["Abnormal"]).await;
@@ -365,6 +363,10 @@ async fn requests_that_are_wrong_are_refused_with_the_catalogues_codes() {
         (change("/spec/resource/flavor_id", json!("modelarts.kat1.xlarge")), "ModelArts.2781"),
         (change("/spec/volumes", json!([{"nfs": {"nfs_server_path": "a:/b", "local_path": "/c"}}])), "ModelArts.2788"),
         (change("/spec/notification", json!({"topic_urn": "urn:smn:r:p:t", "events": ["JobFailed"]})), "ModelArts.2788"),
+        (change("/spec/log_export_path", json!({"host_path": "/logs"})), "ModelArts.2788"),
+        (change("/spec/custom_metrics", json!([{"http_get": {"path": "/m", "port": 10001}}])), "ModelArts.2788"),
+        (change("/spec/schedule_policy", json!({"required_affinity": {"affinity_type": "cabinet"}})), "ModelArts.2788"),
+        (change("/endpoints", json!({"ssh": {"key_pair_names": ["mine"]}})), "ModelArts.2788"),
         (change("/spec/auto_stop", json!({"time_unit": "HOURS", "duration": 721})), "ModelArts.2788"),
         (json!({"kind": "job", "metadata": {"name": "x"}, "algorithm": {}}), "ModelArts.2806"),
         (json!({"kind": "job"}), "ModelArts.2787"),
@@ -460,6 +462,7 @@ async fn engines_flavors_pools_events_and_usage_are_shown() {
     loop {
         let usage = bench.get(&format!("training-jobs/{id}/metrics/worker-0")).await;
         let value = |index: usize| usage["metrics"][index]["value"][0].as_f64().unwrap_or(-1.0);
+        assert_eq!(usage["metrics"][3]["metric"], "ma_container_disk_write_kilobytes");
         if value(0) > 1.0 && value(1) > 0.0 {
             break;
         }

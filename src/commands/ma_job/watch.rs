@@ -25,6 +25,10 @@ const SEARCHED_EVENTS: u32 = 10;
 const WAITING: [&str; 10] =
     ["queu", "await", "wait", "resource", "insufficient", "prepar", "download", "pull", "preempt", "schedul"];
 
+/// How long the last lines of a log are waited for once a job has ended, and how often at most they are asked for.
+const LAST_LINES: Duration = Duration::from_secs(2);
+const LAST_LOOKS: u32 = 5;
+
 /// How a job is stayed with.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
@@ -128,6 +132,7 @@ impl<'a> Watch<'a> {
                 () = cancel.cancelled() => return Err(self.interrupted().await),
             };
             if is_read && is_seen && self.is_reached(&job) {
+                self.read_last_lines(&job, cancel).await?;
                 self.end_logs()?;
                 self.notice(&job, &mut phase, changes)?;
                 return Ok(job);
@@ -167,6 +172,27 @@ impl<'a> Watch<'a> {
         // The receiver lives as long as this does.
         let _ = changes.send(Change::new(job, previous));
         Ok(true)
+    }
+
+    /// A service may know of a job's end before it has the last lines of its log: reads on until nothing new comes.
+    async fn read_last_lines(&mut self, job: &TrainingJob, cancel: &CancellationToken) -> Result<(), Error> {
+        // The embedded platform, as any service of this machine, has all of it by then.
+        let is_near = ["//127.", "//localhost", "//[::1]"].iter().any(|host| self.api.endpoint().contains(host));
+        let pause = if is_near { Duration::ZERO } else { LAST_LINES };
+        for _ in 0..LAST_LOOKS {
+            let Some(logs) = self.logs.as_mut().filter(|_| job.phase().is_final()) else { return Ok(()) };
+            let read = tokio::select! {
+                read = async { tokio::time::sleep(pause).await; logs.print_new(job).await } => read,
+                () = cancel.cancelled() => return Err(self.interrupted().await),
+            };
+            match read {
+                Ok(true) => {}
+                Err(error) if matches!(error.kind, Kind::BrokenPipe | Kind::Local) => return Err(error),
+                // What was there at the end has been read.
+                Ok(false) | Err(_) => return Ok(()),
+            }
+        }
+        Ok(())
     }
 
     fn end_logs(&mut self) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use crate::platform::modelarts::capacity::{Capacity, Share};
 use crate::platform::modelarts::engine;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::flavor::{Flavor, MOST_NODES};
+use crate::platform::modelarts::lacks;
 use crate::platform::modelarts::pool::POOL;
 use crate::platform::modelarts::record::Phase;
 use crate::platform::modelarts::request::{Algorithm, Channel, Metadata, Parameter, Request, Resource};
@@ -41,6 +42,7 @@ pub(crate) fn document(body: &Value, origin: &Origin<'_>) -> Result<Value, ApiEr
     if request.kind != "job" {
         return Err(ApiError::parameter("kind", "this platform runs jobs of kind job"));
     }
+    lacks::refuse(&request)?;
     let metadata = metadata(&request.metadata, origin)?;
     let engine = wanted_engine(&request.algorithm)?;
     let algorithm = algorithm(&request.algorithm, engine.as_ref())?;
@@ -55,17 +57,6 @@ pub(crate) fn document(body: &Value, origin: &Origin<'_>) -> Result<Value, ApiEr
             return Err(ApiError::parameter("spec.auto_stop", "it is 1 to 720 HOURS"));
         }
         spec["auto_stop"] = json!({"time_unit": "HOURS", "duration": stop.duration});
-    }
-    if request.spec.volumes.is_some_and(|volumes| !volumes.is_empty()) {
-        return Err(ApiError::parameter("spec.volumes", "this platform has no file systems to mount; use inputs and outputs"));
-    }
-    if request
-        .spec
-        .notification
-        .is_some_and(|notification| notification["topic_urn"].as_str().is_some_and(|urn| !urn.is_empty()))
-    {
-        let reason = "this platform has no notification topics; ma-job wait tells of changes by --exec and --webhook";
-        return Err(ApiError::parameter("spec.notification.topic_urn", reason));
     }
     if let Some(policy) = request.spec.schedule_policy.filter(Value::is_object) {
         if policy.get("priority").is_some_and(|priority| priority.as_u64().is_none_or(|priority| priority > 3)) {
@@ -105,6 +96,11 @@ fn metadata(metadata: &Metadata, origin: &Origin<'_>) -> Result<Value, ApiError>
     if let Some(annotations) = &metadata.annotations {
         document["annotations"] =
             annotations.iter().map(|(name, value)| (name.clone(), json!(text(value)))).collect::<Map<_, _>>().into();
+    }
+    if let Some(experiment) = metadata.training_experiment_reference.as_ref().filter(|reference| lacks::is_something(reference))
+    {
+        let kept = ["id", "name"].into_iter().filter_map(|key| Some((key.to_owned(), json!(experiment[key].as_str()?))));
+        document["training_experiment_reference"] = kept.collect::<Map<_, _>>().into();
     }
     Ok(document)
 }
@@ -166,6 +162,13 @@ fn algorithm(wanted: &Algorithm, engine: Option<&Engine>) -> Result<Value, ApiEr
         named.insert("engine_version".into(), json!(engine.id));
     } else if let Some(image) = image {
         named.insert("image_url".into(), json!(image));
+        let user = wanted.engine.as_ref().and_then(|engine| engine.run_user.as_ref()).map(text);
+        if let Some(user) = user.filter(|user| !user.is_empty()) {
+            if user.parse::<u16>().is_err() {
+                return Err(ApiError::parameter("algorithm.engine.run_user", "it is a number from 0 to 65535"));
+            }
+            named.insert("run_user".into(), json!(user));
+        }
     }
     if !named.is_empty() {
         document.insert("engine".into(), Value::Object(named));

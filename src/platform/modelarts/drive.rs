@@ -14,11 +14,12 @@ use crate::platform::modelarts::ended::Ended;
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase, RUNNING};
 use crate::platform::modelarts::restart::{self, Policy};
-use crate::platform::modelarts::{Training, autosearch, plan, retention, stage, watch};
+use crate::platform::modelarts::{Training, autosearch, image, plan, retention, stage, watch};
 use crate::platform::runner;
-use crate::platform::runner::boot::{Meeting, Programs};
+use crate::platform::runner::boot::Programs;
 use crate::platform::runner::hosts;
 use crate::platform::runner::layout::job_folder;
+use crate::platform::runner::meeting::Meeting;
 use crate::platform::runner::plan::{Family, JobPlan};
 use crate::platform::runner::prepare::{Earlier, Preparation};
 
@@ -122,14 +123,16 @@ async fn insist<T>(id: &str, change: impl Fn() -> Result<T, ApiError>) -> Result
 /// Gets all tasks ready. What an earlier attempt has left is removed first, but for what a restart takes over.
 async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(), runner::Error> {
     let mut programs = programs(training, plan).await?;
-    let way = if plan.nodes > 1 { training.probes.way().await } else { None };
-    if plan.nodes > 1 {
+    // The containers of an image are told the names of the others by Docker.
+    let is_here = plan.nodes > 1 && plan.image.is_none();
+    let way = if is_here { training.probes.way().await } else { None };
+    if is_here {
         hosts::write(training.jobs(), plan)?;
         programs.wrapper = way.as_ref().map(|way| hosts::wrapper(way, training.jobs(), plan)).unwrap_or_default();
     }
-    let meeting = Meeting::arrange(plan, way.is_some())
-        .map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
-    let (surroundings, timing) = (training.surroundings(way.is_some()), training.options().timing);
+    let has_names = way.is_some() || plan.image.is_some();
+    let meeting = arrange(training, plan, has_names)?;
+    let (surroundings, timing) = (training.surroundings(has_names), training.options().timing);
     let preparation = Preparation {
         plan,
         jobs: training.jobs(),
@@ -151,6 +154,19 @@ async fn prepare(training: &Training, plan: &JobPlan, job: &Value) -> Result<(),
     autosearch::arrange(training, plan)
 }
 
+/// Picks the job's ports, others than those of jobs that are about to listen.
+fn arrange(training: &Training, plan: &JobPlan, has_names: bool) -> Result<Meeting, runner::Error> {
+    let mut active = training.active();
+    let others = active.iter().filter(|&(id, _)| *id != plan.id);
+    let promised = others.flat_map(|(_, active)| active.ports.iter().copied()).collect();
+    let meeting = Meeting::arrange(plan, has_names, &promised)
+        .map_err(|error| runner::Error::Unsupported(format!("no ports are free: {error}")))?;
+    if let Some(active) = active.get_mut(&plan.id) {
+        active.ports = meeting.ports();
+    }
+    Ok(meeting)
+}
+
 /// The Python of jobs whose engine has no other.
 pub(super) fn default_interpreter(training: &Training) -> String {
     let python = training.options().interpreters.get("default");
@@ -159,6 +175,9 @@ pub(super) fn default_interpreter(training: &Training) -> String {
 
 /// Finds the programs that the engine needs, and says in an event what this machine has in place of the engine's image.
 async fn programs(training: &Training, plan: &JobPlan) -> Result<Programs, runner::Error> {
+    if let Some(image) = &plan.image {
+        return Ok(Programs { docker: image::ready(training, &plan.id, image).await?, ..Programs::default() });
+    }
     let interpreters = &training.options().interpreters;
     let engine = plan.engine.as_ref();
     let named = engine.and_then(|engine| interpreters.get(&engine.id).or_else(|| interpreters.get(&engine.name)));

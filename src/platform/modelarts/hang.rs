@@ -40,7 +40,7 @@ mod tests {
     use super::{Policy, Sample, is_suspected, minutes};
 
     fn samples(values: &[(i64, f64, u64)]) -> Vec<Sample> {
-        values.iter().map(|&(at, cpu, io)| Sample { at, cpu, memory: 1.0, io }).collect()
+        values.iter().map(|&(at, cpu, io)| Sample { at, cpu, memory: 1.0, io, disk: (0.0, 0.0), network: (0.0, 0.0) }).collect()
     }
 
     #[test]

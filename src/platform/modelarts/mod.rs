@@ -16,6 +16,8 @@ pub mod error;
 mod event;
 mod flavor;
 mod hang;
+mod image;
+mod lacks;
 mod log_lines;
 mod plan;
 mod pool;
@@ -34,7 +36,7 @@ mod terminal;
 mod training_job;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -83,7 +85,7 @@ pub struct TrainingOptions {
     /// Program that is started as `EXECUTABLE platform run-task SPEC` to supervise a task.
     pub executable: PathBuf,
     /// Python interpreter by engine id or engine name; `default` for all others, else `python3` of the search path. `mpirun` names
-    /// the launcher of Horovod and MPI jobs of several nodes.
+    /// the launcher of Horovod and MPI jobs of several nodes, `docker` the client that runs custom images.
     pub interpreters: BTreeMap<String, PathBuf>,
     /// How often things happen.
     pub timing: Timing,
@@ -143,6 +145,8 @@ pub struct Training {
 #[derive(Debug)]
 struct Active {
     share: Share,
+    /// The ports that its programs are going to listen on.
+    ports: BTreeSet<u16>,
     /// Cancelled when the job is to be stopped.
     stop: CancellationToken,
 }

@@ -8,7 +8,7 @@ use crate::platform::modelarts::engine;
 use crate::platform::modelarts::flavor::Flavor;
 use crate::platform::runner::Error;
 use crate::platform::runner::layout::JOB_DIR;
-use crate::platform::runner::plan::{Access, Boot, Channel, JobPlan, ObsPlace};
+use crate::platform::runner::plan::{Access, Boot, Channel, Image, JobPlan, ObsPlace};
 
 /// Reads the plan from a document that [`create`](super::create) has built.
 ///
@@ -18,10 +18,10 @@ pub(crate) fn plan(job: &Value) -> Result<JobPlan, Error> {
     let algorithm = &job["algorithm"];
     let resource = &job["spec"]["resource"];
     let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    if let Some(image) = text(&algorithm["engine"]["image_url"]) {
-        let reason = "this platform runs jobs as local processes, custom images are not supported by it";
-        return Err(Error::Unsupported(format!("the image {image} cannot be run: {reason}")));
-    }
+    let image = text(&algorithm["engine"]["image_url"]).map(|name| {
+        let user = algorithm["engine"]["run_user"].as_str().and_then(|user| user.parse().ok());
+        Image { name, user }
+    });
     let code = text(&algorithm["code_dir"]).and_then(|code| ObsPlace::parse(&code)).map(|code| code.folder());
     let boot = match (text(&algorithm["boot_file"]), text(&algorithm["command"]), &code) {
         (Some(file), _, Some(code)) => Boot::File(boot_relative(code, &file).map_err(|error| Error::Invalid(error.message))?),
@@ -42,6 +42,7 @@ pub(crate) fn plan(job: &Value) -> Result<JobPlan, Error> {
         boot,
         working_dir: text(&algorithm["working_dir"]),
         engine: text(&algorithm["engine"]["engine_id"]).and_then(|id| engine::find(Some(&id), None, None)),
+        image,
         inputs: channels(&algorithm["inputs"])?,
         outputs: channels(&algorithm["outputs"])?,
         parameters: items(&algorithm["parameters"])

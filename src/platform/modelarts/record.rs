@@ -176,12 +176,46 @@ pub(crate) fn forget_events(state: &State, id: &str) -> Result<(), state::Error>
     state.write(|transaction| transaction.execute("DELETE FROM document WHERE kind = ?1", [event_kind(id)]).map(drop))
 }
 
-/// Makes the index by which jobs of a phase are found among many.
+/// Makes the index by which jobs of a phase are found among many, and the list of jobs.
 pub(crate) fn prepare(state: &State) -> Result<(), state::Error> {
-    let index = "CREATE INDEX IF NOT EXISTS training_job_by_phase
-                 ON document (json_extract(body, '$.status.phase'), created, id) WHERE kind = 'training-job'";
-    state.write(|transaction| transaction.execute_batch(index))
+    state.write(|transaction| transaction.execute_batch(TABLES))
 }
+
+/// `training_job` holds what lists are filtered and sorted by, so that a page of many jobs is found without their documents. It
+/// follows the documents by itself. An index of `document` by expressions does not serve: each row of it is looked up in the table.
+const TABLES: &str = "
+CREATE INDEX IF NOT EXISTS training_job_by_phase
+    ON document (json_extract(body, '$.status.phase'), created, id) WHERE kind = 'training-job';
+DROP INDEX IF EXISTS training_job_by_time;
+CREATE TABLE IF NOT EXISTS training_job (
+    id        TEXT PRIMARY KEY,
+    created   INTEGER NOT NULL,
+    phase     TEXT NOT NULL,
+    name      TEXT NOT NULL,
+    user_name TEXT NOT NULL,
+    pool_id   TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS training_job_by_age ON training_job (created, id, phase, name, user_name, pool_id);
+CREATE VIEW IF NOT EXISTS training_job_view AS SELECT
+    id, created,
+    coalesce(json_extract(body, '$.status.phase'), '') AS phase,
+    coalesce(json_extract(body, '$.metadata.name'), '') AS name,
+    coalesce(json_extract(body, '$.metadata.user_name'), '') AS user_name,
+    coalesce(json_extract(body, '$.spec.resource.pool_id'), '') AS pool_id
+    FROM document WHERE kind = 'training-job';
+CREATE TRIGGER IF NOT EXISTS training_job_created AFTER INSERT ON document WHEN new.kind = 'training-job' BEGIN
+    DELETE FROM training_job WHERE id = new.id;
+    INSERT INTO training_job SELECT * FROM training_job_view WHERE id = new.id;
+END;
+CREATE TRIGGER IF NOT EXISTS training_job_changed AFTER UPDATE ON document WHEN new.kind = 'training-job' BEGIN
+    DELETE FROM training_job WHERE id = new.id;
+    INSERT INTO training_job SELECT * FROM training_job_view WHERE id = new.id;
+END;
+CREATE TRIGGER IF NOT EXISTS training_job_deleted AFTER DELETE ON document WHEN old.kind = 'training-job' BEGIN
+    DELETE FROM training_job WHERE id = old.id;
+END;
+INSERT INTO training_job SELECT * FROM training_job_view WHERE NOT EXISTS (SELECT 1 FROM training_job);
+";
 
 /// Changes a job in one transaction: `change` sees the document as it is now, edits it and says which events to add. When it
 /// refuses, nothing is changed.

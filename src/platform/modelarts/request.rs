@@ -14,6 +14,8 @@ pub(crate) struct Request {
     pub(crate) algorithm: Algorithm,
     #[serde(default)]
     pub(crate) spec: Spec,
+    pub(crate) endpoints: Option<Value>,
+    pub(crate) tasks: Option<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -22,6 +24,7 @@ pub(crate) struct Metadata {
     pub(crate) workspace_id: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) annotations: Option<BTreeMap<String, Value>>,
+    pub(crate) training_experiment_reference: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,6 +68,7 @@ pub(crate) struct EngineWanted {
     pub(crate) engine_name: Option<String>,
     pub(crate) engine_version: Option<String>,
     pub(crate) image_url: Option<String>,
+    pub(crate) run_user: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -75,6 +79,7 @@ pub(crate) struct Spec {
     pub(crate) log_export_path: Option<LogPath>,
     pub(crate) auto_stop: Option<AutoStop>,
     pub(crate) schedule_policy: Option<Value>,
+    pub(crate) custom_metrics: Option<Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -88,6 +93,7 @@ pub(crate) struct Resource {
 #[derive(Debug, Deserialize)]
 pub(crate) struct LogPath {
     pub(crate) obs_url: Option<String>,
+    pub(crate) host_path: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! Giving jobs their turn: in the order of their creation (higher priorities first), as long as there are slots.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +106,7 @@ fn start(training: &Arc<Training>, job: &Value, share: Share) -> Result<(), ApiE
                 Ok(Vec::new())
             })?;
         }
-        active.insert(id.clone(), Active { share, stop: stop.clone() });
+        active.insert(id.clone(), Active { share, ports: BTreeSet::new(), stop: stop.clone() });
     }
     let training = Arc::clone(training);
     training.tracker.clone().spawn(async move {

@@ -138,11 +138,10 @@ pub(super) async fn metrics(
     let Some(start) = job["status"]["start_time"].as_i64() else { return Ok(Json(json!({"metrics": []}))) };
     let last = job["status"]["running_records"].as_array().and_then(|records| records.last()?["end_at"].as_i64());
     let end = last.map_or_else(|| training.now(), |end| end * 1000);
-    let (cpu, memory) = usage::minutes(&task_folder(training.jobs(), &id, &task), start, end);
-    let none = vec![-1; cpu.len()];
-    let of = |name: &str, value: Value| json!({"metric": name, "value": value});
-    let without = ["gpuUtil", "gpuMemUsage", "npuUtil", "npuMemUsage"].map(|name| of(name, json!(none)));
-    let mut metrics = vec![of("cpuUsage", json!(cpu)), of("memUsage", json!(memory))];
+    let measured = usage::minutes(&task_folder(training.jobs(), &id, &task), start, end);
+    let none = vec![-1; measured.first().map_or(0, |(_, values)| values.len())];
+    let without = ["gpuUtil", "gpuMemUsage", "npuUtil", "npuMemUsage"].map(|name| json!({"metric": name, "value": none}));
+    let mut metrics: Vec<Value> = measured.into_iter().map(|(name, values)| json!({"metric": name, "value": values})).collect();
     metrics.extend(without);
     Ok(Json(json!({"metrics": metrics})))
 }

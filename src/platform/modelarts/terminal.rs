@@ -83,7 +83,11 @@ fn wish(training: &Training, id: &str, task: &str, query: &[(String, String)]) -
     let words = last("words").map(serde_json::from_str::<Vec<String>>).transpose();
     let mut words = words.map_err(|_| ApiError::parameter("words", "it is a JSON list of texts"))?.unwrap_or_default();
     if words.is_empty() {
-        words.extend(SHELL.map(str::to_owned));
+        let shell: &[&str] = if spec.container.is_some() { &["/bin/sh"] } else { &SHELL };
+        words.extend(shell.iter().map(|&word| word.to_owned()));
+    }
+    if let Some(container) = &spec.container {
+        words = container.enter(&words, last("rows").is_some());
     }
     let mut environment = spec.environment;
     environment.entry("PS1".to_owned()).or_insert_with(|| format!("[{task}] \\w\\$ "));

@@ -14,7 +14,7 @@ use crate::platform::identity::Caller;
 use crate::platform::modelarts::create::{self, Origin, description_fits};
 use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::record::{self, Event, Phase};
-use crate::platform::modelarts::{Training, algorithm, autosearch, schedule};
+use crate::platform::modelarts::{Training, algorithm, autosearch, image, schedule};
 use crate::platform::runner::layout::job_folder;
 
 /// Reads a body as JSON, whatever content type it claims: clients send several.
@@ -46,6 +46,7 @@ pub(super) async fn create(
     let mut job = create::document(&wanted, &origin)?;
     algorithm::mark(&mut job, template.as_ref());
     autosearch::accept(&wanted, &mut job)?;
+    image::accept(&training, &job).await?;
     record::create(training.state(), &id, &job, &Event::info("Training job is created."))?;
     training.wake.notify_one();
     Ok((StatusCode::CREATED, Json(schedule::shown(&training, job))))

@@ -1,97 +1,19 @@
 //! The command that starts a task, as the preset images build it.
 
-use std::io;
-use std::net::TcpListener;
 use std::path::Path;
 
-use crate::platform::runner::hosts;
-use crate::platform::runner::layout::Layout;
+use crate::platform::runner::layout::{LOG_DIR, Layout};
+use crate::platform::runner::meeting::{Meeting, TORCHRUN_PORT};
 use crate::platform::runner::plan::{Access, Boot, Channel, Family, JobPlan, Launcher, Task, node_address};
 
-/// The documented ports of parameter servers and workers of TensorFlow.
-const PORTS: std::ops::Range<u16> = 5000..10_000;
-
-/// The documented port of `torchrun` where the job names none.
-const TORCHRUN_PORT: u16 = 18_888;
-
-/// What the tasks of one job agree on before they start.
-#[derive(Clone, Debug, Default)]
-pub struct Meeting {
-    /// A free port of the first node, for `--init_method` and the launchers.
-    port: u16,
-    /// `host:port` of each parameter server.
-    ps_hosts: Vec<String>,
-    /// `host:port` of each TensorFlow worker.
-    worker_hosts: Vec<String>,
-}
-
-impl Meeting {
-    /// Picks free ports. They are free now; whoever starts first takes them, as on the cloud.
-    ///
-    /// # Errors
-    /// The loopback addresses cannot be used.
-    pub fn arrange(plan: &JobPlan, has_names: bool) -> io::Result<Self> {
-        // All listeners are held until all ports are known, so that no port is given twice.
-        let mut held = Vec::new();
-        let mut hosts = |role| -> io::Result<Vec<String>> {
-            let host = |index| {
-                let task = Task { role, index };
-                let listener = listen(&task, PORTS)?;
-                let port = listener.local_addr()?.port();
-                held.push(listener);
-                let host = if has_names { hosts::name(plan, &task) } else { task.address().to_string() };
-                Ok(format!("{host}:{port}"))
-            };
-            (0..plan.nodes).map(host).collect()
-        };
-        match plan.family() {
-            Family::TensorFlow if plan.nodes > 1 => {
-                Ok(Self { port: 0, ps_hosts: hosts("ps")?, worker_hosts: hosts("worker")? })
-            }
-            Family::PyTorch | Family::Ascend => {
-                let first = Task { role: "worker", index: 0 };
-                let wanted = if plan.launcher() == Some(Launcher::Torchrun) { TORCHRUN_PORT } else { 0 };
-                Ok(Self { port: listen(&first, wanted..wanted)?.local_addr()?.port(), ..Self::default() })
-            }
-            _ => Ok(Self::default()),
-        }
-    }
-
-    /// The arguments that the engine adds.
-    fn arguments(&self, plan: &JobPlan, task: &Task) -> Vec<String> {
-        let several = plan.nodes > 1;
-        match plan.family() {
-            Family::PyTorch => {
-                let mut arguments = vec!["--init_method".to_owned(), format!("tcp://{}:{}", node_address(0), self.port)];
-                if several {
-                    arguments.extend(["--rank".to_owned(), task.index.to_string()]);
-                    arguments.extend(["--world_size".to_owned(), plan.nodes.to_string()]);
-                }
-                arguments
-            }
-            Family::TensorFlow if several => [
-                ("--task_index", task.index.to_string()),
-                ("--ps_hosts", self.ps_hosts.join(",")),
-                ("--worker_hosts", self.worker_hosts.join(",")),
-                ("--job_name", task.role.to_owned()),
-            ]
-            .into_iter()
-            .flat_map(|(name, value)| [name.to_owned(), value])
-            .collect(),
-            _ => Vec::new(),
-        }
-    }
-}
-
-/// Listens on a port of a task's node: the first free one of the range (beginning somewhere in it, so that jobs that start at the
-/// same time do not all try the same), else any.
-fn listen(task: &Task, ports: std::ops::Range<u16>) -> io::Result<TcpListener> {
-    let address = task.address();
-    let length = u32::from(ports.end - ports.start).max(1);
-    let begin = std::process::id().wrapping_mul(31).wrapping_add(u32::from(ports.start)) % length;
-    let candidates = (0..length).map(|step| ports.start + ((begin + step) % length) as u16);
-    let found = candidates.filter(|&port| port > 0).find_map(|port| TcpListener::bind((address, port)).ok());
-    found.map_or_else(|| TcpListener::bind((address, 0)), Ok)
+/// What the job adds to its program: the places of inputs and outputs, and hyperparameters.
+pub fn arguments(plan: &JobPlan, layout: &Layout, channels: &[(&Channel, String)]) -> Vec<String> {
+    let places = channels.iter().filter(|(channel, _)| channel.access == Access::Parameter);
+    let places = places.map(|(channel, path)| format!("--{}={path}", channel.name));
+    let parameters = plan.parameters.iter().map(|(name, value)| {
+        if value.is_empty() { format!("--{name}") } else { format!("--{name}={}", layout.replace(value)) }
+    });
+    places.chain(parameters).collect()
 }
 
 /// Builds program and arguments. `python` and `mpirun` are programs of this machine, `channels` hold local paths.
@@ -104,19 +26,13 @@ pub fn command(
     code: &Path,
     channels: &[(&Channel, String)],
 ) -> Vec<String> {
-    let mut arguments: Vec<String> = channels
-        .iter()
-        .filter(|(channel, _)| channel.access == Access::Parameter)
-        .map(|(channel, path)| format!("--{}={path}", channel.name))
-        .collect();
-    arguments.extend(plan.parameters.iter().map(|(name, value)| {
-        if value.is_empty() { format!("--{name}") } else { format!("--{name}={}", layout.replace(value)) }
-    }));
+    let arguments = arguments(plan, layout, channels);
     let argv = match &plan.boot {
         Boot::File(file) => {
             let script = code.join(file).to_string_lossy().into_owned();
             if let Some(launcher) = plan.launcher() {
-                return launched(launcher, plan, task, meeting, programs, [vec![script], arguments].concat());
+                let argv = launched(launcher, plan, task, layout, meeting, programs, [vec![script], arguments].concat());
+                return after_preparation(plan, code, argv);
             }
             let mut argv = vec![programs.python.clone(), script];
             argv.extend(meeting.arguments(plan, task));
@@ -130,8 +46,8 @@ pub fn command(
     };
     match plan.family() {
         Family::Mpi if plan.is_led() => ranks(plan, task, programs, argv),
-        Family::Ascend if plan.cards > 0 => per_card(plan, task, programs, argv),
-        _ => argv,
+        Family::Ascend if plan.cards > 0 => after_preparation(plan, code, per_card(plan, task, programs, argv)),
+        _ => after_preparation(plan, code, argv),
     }
 }
 
@@ -154,6 +70,8 @@ pub struct Programs {
     pub run_per_card: String,
     /// Words before a program that let it see the names of the job's nodes.
     pub wrapper: Vec<String>,
+    /// The client of Docker with its options, for a job with an image.
+    pub docker: Vec<String>,
 }
 
 /// One command for all ranks on the first node; the others say where the log is and wait to be ended.
@@ -186,13 +104,14 @@ fn launched(
     launcher: Launcher,
     plan: &JobPlan,
     task: &Task,
+    layout: &Layout,
     meeting: &Meeting,
     programs: &Programs,
     program: Vec<String>,
 ) -> Vec<String> {
     let (nodes, cards, index) = (plan.nodes, plan.cards.max(1), task.index);
     let master = node_address(0);
-    let port = plan.variable("MA_TORCHRUN_MASTER_PORT").map_or_else(|| meeting.port.to_string(), str::to_owned);
+    let port = plan.variable(TORCHRUN_PORT).map_or_else(|| meeting.port.to_string(), str::to_owned);
     let mut argv = vec![programs.launcher.clone()];
     match launcher {
         Launcher::Torchrun => {
@@ -212,6 +131,8 @@ fn launched(
                 argv.extend([format!("--master_addr={master}"), format!("--node_rank={index}")]);
             }
             let limit = plan.variable("MSRUN_CLUSTER_TIME_OUT").unwrap_or("600");
+            // What its processes print goes to files, which are kept with the job's other logs.
+            argv.push(format!("--log_dir={}", layout.local(LOG_DIR).display()));
             argv.extend([format!("--master_port={}", meeting.port), "--join=True".to_owned()]);
             argv.push(format!("--cluster_time_out={limit}"));
             if plan.variable("MS_RANKTABLE_ENABLE") == Some("True") && !programs.rank_table.is_empty() {
@@ -222,6 +143,25 @@ fn launched(
     argv.extend(program);
     argv
 }
+
+/// The same words after the documented preparation for Ascend, where its files are beside the boot file: `ma-pre-start.sh` in the
+/// very shell, so that variables it sets are the program's, and `ma-pre-start.py`.
+fn after_preparation(plan: &JobPlan, code: &Path, argv: Vec<String>) -> Vec<String> {
+    let (Boot::File(file), Family::Ascend) = (&plan.boot, plan.family()) else { return argv };
+    let script = code.join(file);
+    let folder = script.parent().unwrap_or(code);
+    if !["ma-pre-start.sh", "ma-pre-start.py"].iter().any(|name| folder.join(name).is_file()) {
+        return argv;
+    }
+    let folder = folder.to_string_lossy().into_owned();
+    let words = ["/bin/bash".to_owned(), "-c".to_owned(), PREPARATION.to_owned(), folder];
+    words.into_iter().chain(argv).collect()
+}
+
+/// Runs what is in the folder `$0`, and becomes the program.
+const PREPARATION: &str = "if [ -f \"$0/ma-pre-start.sh\" ]; then . \"$0/ma-pre-start.sh\"; fi
+if [ -f \"$0/ma-pre-start.py\" ]; then python \"$0/ma-pre-start.py\" || exit; fi
+exec \"$@\"";
 
 /// A word that the shell takes literally.
 pub fn quote(word: &str) -> String {
@@ -323,8 +263,26 @@ mod tests {
             build(&mind, 0)[1..5],
             ["--worker_num=4", "--local_worker_num=2", "--master_addr=127.0.0.1", "--node_rank=0"]
         );
+        assert_eq!(build(&mind, 0)[5], "--log_dir=/j/1/worker-0/home/ma-user/modelarts/log");
         let other = JobPlan { environment: method("torchrun"), ..plan(Family::TensorFlow, 1, file()) };
         assert_eq!(build(&other, 0)[0], "python3");
+    }
+
+    #[test]
+    fn what_prepares_ascend_is_beside_the_boot_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let argv = vec!["/bin/sh".to_owned(), "-c".to_owned(), "echo $READY $0".to_owned(), "program".to_owned()];
+        let of = |family| {
+            let plan = plan(family, 1, Boot::File("sub/main.py".into()));
+            super::after_preparation(&plan, folder.path(), argv.clone())
+        };
+        assert_eq!(of(Family::Ascend), argv);
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        std::fs::write(folder.path().join("sub/ma-pre-start.sh"), "export READY=yes\n").unwrap();
+        assert_eq!(of(Family::PyTorch), argv);
+        let words = of(Family::Ascend);
+        let output = std::process::Command::new(&words[0]).args(&words[1..]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), "yes program\n");
     }
 
     #[test]

@@ -120,8 +120,6 @@ fn rank_table(plan: &JobPlan) -> Value {
 /// into the task's log and into a file of its own.
 const RUN_PER_CARD: &str = r#"# Runs a program once for each card of this node.
 cards=$1 first=$2 size=$3 prefix=$4 table=$5; shift 5
-if [ -f "$WORKSPACE/ma-pre-start.sh" ]; then . "$WORKSPACE/ma-pre-start.sh"; fi
-if [ -f "$WORKSPACE/ma-pre-start.py" ]; then python "$WORKSPACE/ma-pre-start.py" || exit; fi
 export RANK_TABLE_FILE=$table RANK_SIZE=$size
 set -o pipefail
 for ((card = 0; card < cards; card++)); do

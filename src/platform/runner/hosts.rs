@@ -17,20 +17,22 @@ use std::process::{Command, Stdio};
 
 use crate::platform::runner::Error;
 use crate::platform::runner::boot::quote;
+use crate::platform::runner::environment::PATH;
 use crate::platform::runner::layout::{HOME, Layout, job_folder};
 use crate::platform::runner::plan::{JobPlan, Task};
 
 /// The system's hosts file.
 const SYSTEM: &str = "/etc/hosts";
 
-/// Ways to start a program in a mount namespace of its own: as root, and as anybody.
+/// Ways to start a program in a mount namespace of its own: as root, and as anybody. The first word is looked for in
+/// [`PATH`], since a job may have a search path of its own.
 const WAYS: [&[&str]; 2] = [
     &["unshare", "--mount", "--propagation", "private"],
     &["unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "--propagation", "private"],
 ];
 
 /// Puts the hosts file in its place, and becomes the program. What it could do for that, the program cannot.
-const SCRIPT: &str = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+const SCRIPT: &str = "PATH=/usr/sbin:/usr/bin:/sbin:/bin command mount --bind \"$0\" /etc/hosts && exec \"$@\"";
 
 /// The file of a task that sets its environment, for a shell.
 const ENVIRONMENT_FILE: &str = "environment.sh";
@@ -47,14 +49,26 @@ fn short_name(plan: &JobPlan, task: &Task) -> String {
     format!("{}-{}", plan.workload(), task.id())
 }
 
+/// The names of all nodes, full and short, each with its address.
+pub fn addresses(plan: &JobPlan) -> Vec<(String, String)> {
+    let of = |task: Task| {
+        let address = task.address().to_string();
+        [(name(plan, &task), address.clone()), (short_name(plan, &task), address)]
+    };
+    plan.tasks().into_iter().flat_map(of).collect()
+}
+
 /// Finds out how this machine lets a program see a hosts file of its own; `None` when it does not. Takes milliseconds.
 pub fn find_way() -> Option<Vec<String>> {
     let way = |way: &&[&str]| -> Option<Vec<String>> {
         let (program, arguments) = way.split_first()?;
-        let mut command = Command::new(program);
+        let program = PATH.split(':').map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())?;
+        let mut command = Command::new(&program);
         command.args(arguments).args(["--", "/bin/sh", "-c", SCRIPT, SYSTEM, "true"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success()).then(|| way.iter().map(|&word| word.to_owned()).collect())
+        let words =
+            || [program.to_string_lossy().into_owned()].into_iter().chain(arguments.iter().map(|&word| word.to_owned()));
+        command.status().is_ok_and(|status| status.success()).then(|| words().collect())
     };
     WAYS.iter().find_map(way)
 }
@@ -109,7 +123,10 @@ pub fn write_access(
 ) -> Result<(), Error> {
     let file = layout.folder().join(ENVIRONMENT_FILE);
     let line = |(name, value): (&String, &String)| format!("export {name}={}\n", quote(value));
-    fs::write(&file, variables.iter().map(line).collect::<String>()).map_err(Error::local("cannot write", &file))?;
+    // The place of an input or output may be a variable whose name is none for a shell.
+    let is_name = |name: &str| name.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    let lines = variables.iter().filter(|(name, _)| is_name(name)).map(line);
+    fs::write(&file, lines.collect::<String>()).map_err(Error::local("cannot write", &file))?;
     let tasks = job_folder(jobs, &plan.id).join(TASKS_FILE);
     let script = SSH.replace("TASKS", &quote(&tasks.to_string_lossy())).replace("ENVIRONMENT", ENVIRONMENT_FILE);
     let ssh = bin.join("ssh");
@@ -185,6 +202,20 @@ mod tests {
     use crate::platform::runner::plan::{Family, JobPlan};
 
     #[test]
+    fn the_names_of_nodes_need_nothing_of_the_job_s_search_path() {
+        // Without the means for it there are no names, which is another matter.
+        let Some(way) = super::find_way() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let plan = JobPlan { nodes: 2, ..JobPlan::example(Family::Plain) };
+        write(folder.path(), &plan).unwrap();
+        let words = super::wrapper(&way, folder.path(), &plan);
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).args(["/bin/cat", "/etc/hosts"]).env_clear().env("PATH", "/home/ma-user/anaconda/bin");
+        let hosts = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert!(hosts.contains("modelarts-job-1-worker-1"), "{hosts}");
+    }
+
+    #[test]
     fn a_command_for_another_task_runs_in_its_surroundings() {
         let folder = tempfile::tempdir().unwrap();
         let plan = JobPlan { nodes: 2, ..JobPlan::example(Family::Mpi) };
@@ -196,7 +227,7 @@ mod tests {
             let (bin, home) = (layout.folder().join("bin"), layout.folder().join("it's home"));
             fs::create_dir_all(&bin).unwrap();
             fs::create_dir_all(&home).unwrap();
-            let variables = [("HOME", home.to_str().unwrap()), ("OF", &task.id()), ("PATH", "/usr/bin:/bin")];
+            let variables = [("HOME", home.to_str().unwrap()), ("OF", &task.id()), ("PATH", "/usr/bin:/bin"), ("my-data", "x")];
             let variables: BTreeMap<_, _> = variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
             write_access(folder.path(), &plan, &layout, &bin, &variables).unwrap();
             bins.push(bin);

@@ -36,6 +36,19 @@ impl Layout {
         &self.folder
     }
 
+    /// The same as the task's container sees it: every documented path is itself.
+    pub fn in_container(&self) -> Self {
+        Self { folder: PathBuf::new(), log: self.log.clone() }
+    }
+
+    /// The path in the container of a file or folder in the task's tree.
+    pub fn inner(&self, path: &Path) -> String {
+        path.strip_prefix(&self.folder)
+            .map_or(path.to_owned(), |inner| Path::new("/").join(inner))
+            .to_string_lossy()
+            .into_owned()
+    }
+
     /// The task's log file.
     pub fn log(&self) -> &Path {
         &self.log
@@ -125,6 +138,9 @@ mod tests {
         ] {
             assert_eq!(layout.replace(text), expected, "{text}");
         }
+        let inner = layout.in_container();
+        assert_eq!(inner.replace("ls /home/ma-user/modelarts"), "ls /home/ma-user/modelarts");
+        assert_eq!(layout.inner(&layout.local("/home/ma-user/x")), "/home/ma-user/x");
         assert_eq!(log_name("1", "worker-0"), "modelarts-job-1-worker-0.log");
     }
 }

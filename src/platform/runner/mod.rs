@@ -6,11 +6,13 @@
 
 pub mod boot;
 pub mod cards;
+pub mod container;
 pub mod environment;
 pub mod error;
 pub mod hosts;
 pub mod keep;
 pub mod layout;
+pub mod meeting;
 pub mod plan;
 pub mod prepare;
 pub mod process;

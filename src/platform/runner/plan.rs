@@ -131,6 +131,15 @@ pub struct Engine {
     pub module: Option<&'static str>,
 }
 
+/// An image that the job brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Its name, as `organization/image:tag`.
+    pub name: String,
+    /// The id of the user that its program runs as; `None` for the documented one.
+    pub user: Option<u32>,
+}
+
 /// A job, ready to be prepared.
 #[derive(Clone, Debug)]
 pub struct JobPlan {
@@ -146,6 +155,8 @@ pub struct JobPlan {
     pub working_dir: Option<String>,
     /// Engine; `None` for a bare command.
     pub engine: Option<Engine>,
+    /// The image that the job runs in; `None` for a program of this machine.
+    pub image: Option<Image>,
     /// Inputs.
     pub inputs: Vec<Channel>,
     /// Outputs.
@@ -248,6 +259,7 @@ impl JobPlan {
             boot: Boot::File("main.py".into()),
             working_dir: None,
             engine: Some(Engine { id: "e".into(), name: "E".into(), family, module: None }),
+            image: None,
             inputs: Vec::new(),
             outputs: Vec::new(),
             parameters: Vec::new(),

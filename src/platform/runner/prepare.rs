@@ -7,10 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::platform::runner::boot::{self, Meeting, Programs};
+use crate::platform::runner::boot::{self, Programs};
+use crate::platform::runner::container::{self, Container, Run};
 use crate::platform::runner::environment::{self, Surroundings};
-use crate::platform::runner::layout::{HOME, LOG_DIR, Layout, MOUNT};
-use crate::platform::runner::plan::{Boot, CardKind, Channel, JobPlan, ObsPlace, Task};
+use crate::platform::runner::layout::{HOME, LOG_DIR, Layout, MOUNT, task_mark};
+use crate::platform::runner::meeting::{Meeting, TORCHRUN_PORT};
+use crate::platform::runner::plan::{Boot, CardKind, Channel, Image, JobPlan, ObsPlace, Task};
 use crate::platform::runner::spec::{SPEC_FILE, STATUS_FILE, Step, TRAINING, TaskSpec, replace_json};
 use crate::platform::runner::transfer::{Fetched, Listed, Transfer};
 use crate::platform::runner::usage::USAGE_FILE;
@@ -72,6 +74,9 @@ impl Preparation<'_> {
         }
         let code = self.code(&layout, &tell).await?;
         let channels = self.channels(&layout, &tell).await?;
+        if let Some(image) = &plan.image {
+            return self.container(task, image, &layout, &code, &channels);
+        }
         let working_directory = plan.working_dir.as_ref().map_or_else(|| code.clone(), |folder| layout.local(folder));
         if !working_directory.is_dir() {
             let shown = plan.working_dir.as_deref().unwrap_or_default();
@@ -79,6 +84,9 @@ impl Preparation<'_> {
         }
         let surroundings = self.surroundings;
         let mut variables = environment::build(plan, task, &layout, surroundings, &code.to_string_lossy(), &channels);
+        if let Some(port) = self.meeting.torchrun_port(plan) {
+            variables.insert(TORCHRUN_PORT.to_owned(), port.to_string());
+        }
         let (steps, python) = self.steps(&layout, &code, &tell);
         let bin = self.wrap_python(&layout, &python, &mut variables)?;
         if plan.nodes > 1 {
@@ -92,6 +100,7 @@ impl Preparation<'_> {
             folder: layout.folder().to_owned(),
             log: layout.log().to_owned(),
             wrapper: programs.wrapper,
+            container: None,
             steps: steps.into_iter().chain([Step { stage: TRAINING.to_owned(), argv }]).collect(),
             working_directory,
             environment: variables,
@@ -100,8 +109,47 @@ impl Preparation<'_> {
             cores: plan.cores,
             memory: plan.memory,
         };
-        let file = layout.folder().join(SPEC_FILE);
-        replace_json(&file, &spec).map_err(Error::local("cannot write", &file))
+        write_spec(&spec)
+    }
+
+    /// Writes the specification of a task that runs in a container: what it is told are the paths that it sees there.
+    fn container(
+        &self,
+        task: &Task,
+        image: &Image,
+        layout: &Layout,
+        code: &Path,
+        channels: &[(&Channel, String)],
+    ) -> Result<(), Error> {
+        let (plan, inner, code) = (self.plan, layout.in_container(), layout.inner(code));
+        let channels: Vec<(&Channel, String)> =
+            channels.iter().map(|(channel, path)| (*channel, layout.inner(Path::new(path)))).collect();
+        let variables = environment::build(plan, task, &inner, self.surroundings, &code, &channels);
+        let arguments = boot::arguments(plan, &inner, &channels);
+        let argv = container::program(&plan.boot, &code, &arguments, boot::quote);
+        log_line(layout, &format!("[init] start in {}: {}", image.name, argv.join(" ")))?;
+        let home = layout.local(HOME);
+        container::open_to_all(&home).map_err(Error::local("cannot change the permissions below", &home))?;
+        let folders = plan.inputs.iter().chain(&plan.outputs).map(|channel| channel.local_dir.as_str());
+        let outside = folders.chain([plan.local_code_dir.as_str()]).filter(|folder| !Path::new(folder).starts_with(MOUNT));
+        let mounts = [MOUNT].into_iter().chain(outside).map(|folder| (layout.local(folder), folder.to_owned())).collect();
+        let own = Container::new(&self.programs.docker, &task_mark(layout.folder()));
+        let hosts = if plan.nodes > 1 { hosts::addresses(plan) } else { Vec::new() };
+        let (argv, environment) = own.run(&Run { plan, image, mounts, hosts, variables: &variables, argv });
+        write_spec(&TaskSpec {
+            task: task.id(),
+            folder: layout.folder().to_owned(),
+            log: layout.log().to_owned(),
+            wrapper: Vec::new(),
+            container: Some(own),
+            steps: vec![Step { stage: TRAINING.to_owned(), argv }],
+            working_directory: layout.folder().to_owned(),
+            environment,
+            grace: self.grace,
+            sample_period: self.sample_period,
+            cores: plan.cores,
+            memory: plan.memory,
+        })
     }
 
     /// Writes the files by which the engine's processes find each other, and names them.
@@ -223,6 +271,11 @@ impl Preparation<'_> {
         }
         Ok(folder)
     }
+}
+
+fn write_spec(spec: &TaskSpec) -> Result<(), Error> {
+    let file = spec.folder.join(SPEC_FILE);
+    replace_json(&file, spec).map_err(Error::local("cannot write", &file))
 }
 
 /// Writes one line of the platform into a task's log, in the shape by which it can be filtered out.

@@ -76,6 +76,11 @@ pub fn descendants(root: i32) -> Vec<Stat> {
     below(&all(), [root])
 }
 
+/// A process with all that are below it; none when it is gone.
+pub fn tree(root: i32) -> Vec<Stat> {
+    stat(root).into_iter().chain(descendants(root)).collect()
+}
+
 /// Kills the processes that carry the mark, and all that are below them or below one of `roots`, the roots included; the
 /// calling process is spared. Returns whether there were none: one that was just being started may have been missed, so it is
 /// called until then.
@@ -130,12 +135,37 @@ pub fn resident(pid: i32) -> u64 {
     kibibytes.unwrap_or(0) * 1024
 }
 
-/// Bytes that a process has read and written so far, wherever to: files, pipes, terminals (sockets do not count); 0 when it is
-/// gone or another user's.
-pub fn transferred(pid: i32) -> u64 {
+/// Bytes that a process has read and written so far; 0 when it is gone or another user's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transferred {
+    /// Both, wherever to: files, pipes, terminals (sockets do not count).
+    pub all: u64,
+    /// What came from a disk.
+    pub read: u64,
+    /// What went to a disk.
+    pub written: u64,
+}
+
+/// Reads `/proc/PID/io`.
+pub fn transferred(pid: i32) -> Transferred {
     let io = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
     let value = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok()).unwrap_or(0);
-    value("rchar:") + value("wchar:")
+    Transferred { all: value("rchar:") + value("wchar:"), read: value("read_bytes:"), written: value("write_bytes:") }
+}
+
+/// Bytes that the network of a process has received and sent so far, over all interfaces. It is the machine's, unless the process
+/// has a network of its own.
+pub fn network(pid: i32) -> (u64, u64) {
+    parse_network(&fs::read_to_string(format!("/proc/{pid}/net/dev")).unwrap_or_default())
+}
+
+/// Two lines of titles, then one line an interface: after its name eight columns of what came in and eight of what went out.
+fn parse_network(text: &str) -> (u64, u64) {
+    let columns = |line: &str| -> Option<(u64, u64)> {
+        let values: Vec<&str> = line.split_once(':')?.1.split_whitespace().collect();
+        Some((values.first()?.parse().ok()?, values.get(8)?.parse().ok()?))
+    };
+    text.lines().skip(2).filter_map(columns).fold((0, 0), |sum, (received, sent)| (sum.0 + received, sum.1 + sent))
 }
 
 /// The name in parentheses may hold anything, so fields are counted from its last `)`.
@@ -163,11 +193,19 @@ mod tests {
     }
 
     #[test]
+    fn interfaces_are_added_up() {
+        let text = "Inter-|   Receive |  Transmit\n face |bytes packets|bytes\n\
+                    lo: 100 2 0 0 0 0 0 0 100 2 0 0 0 0 0 0\n  eth0:7 1 0 0 0 0 0 0 30 1 0 0 0 0 0 0\n";
+        assert_eq!(super::parse_network(text), (107, 130));
+        assert_eq!(super::parse_network(""), (0, 0));
+    }
+
+    #[test]
     fn a_recycled_pid_is_another_process() {
         let me = ProcessId::current().unwrap();
         assert!(me.is_alive());
         assert!(super::resident(me.pid) > 100_000);
-        assert!(super::transferred(me.pid) > 0);
+        assert!(super::transferred(me.pid).all > 0);
         assert!(!ProcessId { start_time: me.start_time + 1, ..me }.is_alive());
     }
 }

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::platform::runner::container::Container;
 use crate::platform::runner::layout::{supervisor_mark, task_mark};
 use crate::platform::runner::process::{ProcessId, kill_marked};
 
@@ -44,6 +45,9 @@ pub struct TaskSpec {
     /// Words before each program: what makes its surroundings and then becomes it.
     #[serde(default)]
     pub wrapper: Vec<String>,
+    /// The container that the last program is the client of.
+    #[serde(default)]
+    pub container: Option<Container>,
     /// Where they run.
     pub working_directory: PathBuf,
     /// Their whole environment.
@@ -125,22 +129,28 @@ impl TaskStatus {
         replace_json(&folder.join(STATUS_FILE), self)
     }
 
-    /// Kills the task's programs, wherever they have moved to and whoever is their parent now; not the supervisor. Returns
-    /// whether nothing was left: until then it is to be called again.
+    /// Kills the task's programs, wherever they have moved to and whoever is their parent now, and its container; not the
+    /// supervisor. Returns whether nothing was left: until then it is to be called again.
     pub fn kill_programs(&self, folder: &Path) -> bool {
         if let Some(process) = self.process {
             process.signal_group(Signal::KILL);
         }
-        kill_marked(&task_mark(folder), self.process.as_slice())
+        kill_marked(&task_mark(folder), self.process.as_slice()) & remove_container(folder)
     }
 }
 
-/// Kills a task of which nothing is known but its folder: its supervisor, and its programs wherever they have moved to. Returns
-/// whether nothing was left: until then it is to be called again.
+/// Removes the container of a task, if it has one; `false` when that is not sure.
+fn remove_container(folder: &Path) -> bool {
+    let spec = read_json::<TaskSpec>(&folder.join(SPEC_FILE)).ok().flatten();
+    spec.and_then(|spec| spec.container).is_none_or(|container| container.remove())
+}
+
+/// Kills a task of which nothing is known but its folder: its supervisor, and its programs wherever they have moved to, with its
+/// container. Returns whether nothing was left: until then it is to be called again.
 pub fn kill_all(folder: &Path) -> bool {
     // The supervisor first: it would write into the folder, which is another start's then.
-    let alone = kill_marked(&supervisor_mark(folder), &[]);
-    kill_marked(&task_mark(folder), &[]) && alone
+    let has_none = kill_marked(&supervisor_mark(folder), &[]);
+    kill_marked(&task_mark(folder), &[]) & remove_container(folder) & has_none
 }
 
 /// Looks at a task's folder.

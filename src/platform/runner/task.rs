@@ -81,6 +81,10 @@ async fn carry_out(
             }
         };
         sweep(status.process);
+        if let Some(container) = &spec.container {
+            // It is gone when its client came to its end; a client that was killed leaves it behind.
+            container.remove();
+        }
         if exit.code != 0 || exit.last {
             break;
         }
@@ -135,6 +139,7 @@ async fn attend(
     ticks.tick().await;
     let mut stopped = false;
     let mut kill_at = None;
+    let mut root = None;
     let status = loop {
         let killing = async {
             match kill_at {
@@ -159,7 +164,10 @@ async fn attend(
             }
             _ = ticks.tick() => {
                 let below = process::descendants(getpid().as_raw_nonzero().get());
-                usage::append(&spec.folder, &sampler.sample(&below));
+                root = root.or_else(|| spec.container.as_ref()?.process());
+                // What runs in a container is below another process than this one.
+                let contained = root.map(process::tree).unwrap_or_default();
+                usage::append(&spec.folder, &sampler.sample(&[below.as_slice(), &contained].concat()));
                 reap(&below, process);
             }
         }

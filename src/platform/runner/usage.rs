@@ -34,33 +34,74 @@ pub struct Sample {
     /// Bytes that its processes have read and written so far; what counts is whether it changes.
     #[serde(default)]
     pub io: u64,
+    /// Kilobytes read from disks a second since the sample before, and written to them.
+    #[serde(default)]
+    pub disk: (f64, f64),
+    /// Bytes a second that its network has received since the sample before, and sent; that is the machine's.
+    #[serde(default)]
+    pub network: (f64, f64),
 }
+
+/// A quantity of samples.
+type Quantity = fn(&Sample) -> f64;
+
+/// What samples tell, by the names of the user guide (training metrics of the API, then metrics of containers).
+pub const QUANTITIES: [(&str, Quantity); 6] = [
+    ("cpuUsage", |sample| sample.cpu),
+    ("memUsage", |sample| sample.memory),
+    ("ma_container_disk_read_kilobytes", |sample| sample.disk.0),
+    ("ma_container_disk_write_kilobytes", |sample| sample.disk.1),
+    ("ma_container_network_receive_bytes", |sample| sample.network.0),
+    ("ma_container_network_transmit_bytes", |sample| sample.network.1),
+];
 
 /// Takes samples of all processes below one supervisor.
 #[derive(Debug)]
 pub struct Sampler {
     cores: f64,
     memory: f64,
-    before: (i64, u64),
+    before: Counters,
+}
+
+/// What only grows.
+#[derive(Clone, Copy, Debug)]
+struct Counters {
+    at: i64,
+    ticks: u64,
+    disk: (u64, u64),
+    network: Option<(u64, u64)>,
 }
 
 impl Sampler {
     /// A sampler for a flavor of that many cores and bytes of memory.
     pub fn new(cores: u32, memory: u64) -> Self {
-        Self { cores: f64::from(cores.max(1)), memory: memory.max(1) as f64, before: (now(), 0) }
+        let before = Counters { at: now(), ticks: 0, disk: (0, 0), network: None };
+        Self { cores: f64::from(cores.max(1)), memory: memory.max(1) as f64, before }
     }
 
-    /// What `processes` use now; CPU counts since the call before. A process that ended in between is not seen.
+    /// What `processes` use now; what grows counts since the call before. A process that ended in between is not seen.
     pub fn sample(&mut self, processes: &[Stat]) -> Sample {
         let at = now();
         let ticks: u64 = processes.iter().map(|stat| stat.ticks).sum();
+        let transferred: Vec<_> = processes.iter().map(|stat| process::transferred(stat.id.pid)).collect();
         let resident: u64 = processes.iter().map(|stat| process::resident(stat.id.pid)).sum();
-        let io = processes.iter().map(|stat| process::transferred(stat.id.pid)).sum();
-        let seconds = ((at - self.before.0) as f64 / 1000.0).max(0.001);
-        let used = ticks.saturating_sub(self.before.1) as f64 / TICKS_PER_SECOND;
-        self.before = (at, ticks);
-        let percent = |value: f64| (value * 10_000.0).round() / 100.0;
-        Sample { at, cpu: percent(used / seconds / self.cores), memory: percent(resident as f64 / self.memory), io }
+        let disk = transferred.iter().fold((0, 0), |sum, now| (sum.0 + now.read, sum.1 + now.written));
+        let network = processes.first().map(|stat| process::network(stat.id.pid));
+        let before = std::mem::replace(&mut self.before, Counters { at, ticks, disk, network });
+        let seconds = ((at - before.at) as f64 / 1000.0).max(0.001);
+        let used = ticks.saturating_sub(before.ticks) as f64 / TICKS_PER_SECOND;
+        let rounded = |value: f64| (value * 100.0).round() / 100.0;
+        let rate = |now: u64, then: u64, unit: f64| rounded(now.saturating_sub(then) as f64 / unit / seconds);
+        // What the machine had sent before the task is not the task's.
+        let (here, then) = (network.unwrap_or_default(), before.network.or(network).unwrap_or_default());
+        Sample {
+            at,
+            cpu: rounded(used / seconds / self.cores * 100.0),
+            memory: rounded(resident as f64 / self.memory * 100.0),
+            io: transferred.iter().map(|now| now.all).sum(),
+            disk: (rate(disk.0, before.disk.0, 1000.0), rate(disk.1, before.disk.1, 1000.0)),
+            network: (rate(here.0, then.0, 1.0), rate(here.1, then.1, 1.0)),
+        }
     }
 }
 
@@ -92,24 +133,24 @@ pub fn latest(folder: &Path) -> Vec<Sample> {
     samples.filter(|sample: &Sample| sample.at >= start).collect()
 }
 
-/// Averages per minute from `start` to `end` (milliseconds since 1970), CPU and memory; -1 where no sample was taken.
-pub fn minutes(folder: &Path, start: i64, end: i64) -> (Vec<f64>, Vec<f64>) {
+/// Averages of each of [`QUANTITIES`] per minute from `start` to `end` (milliseconds since 1970); -1 where no sample was taken.
+pub fn minutes(folder: &Path, start: i64, end: i64) -> Vec<(&'static str, Vec<f64>)> {
     let text = fs::read_to_string(folder.join(USAGE_FILE)).unwrap_or_default();
     let samples: Vec<Sample> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    averages(&samples, start, end)
+    QUANTITIES.iter().map(|(name, quantity)| (*name, averages(&samples, start, end, *quantity))).collect()
 }
 
-fn averages(samples: &[Sample], start: i64, end: i64) -> (Vec<f64>, Vec<f64>) {
+fn averages(samples: &[Sample], start: i64, end: i64, quantity: Quantity) -> Vec<f64> {
     let count = usize::try_from((end - start).max(0) / MINUTE + 1).unwrap_or(1);
-    let mut sums = vec![(0.0, 0.0, 0_u32); count];
+    let mut sums = vec![(0.0, 0_u32); count];
     for sample in samples {
         let minute = usize::try_from((sample.at - start) / MINUTE).unwrap_or(usize::MAX);
         if let Some(sum) = sums.get_mut(minute) {
-            *sum = (sum.0 + sample.cpu, sum.1 + sample.memory, sum.2 + 1);
+            *sum = (sum.0 + quantity(sample), sum.1 + 1);
         }
     }
     let average = |sum: f64, count: u32| if count == 0 { -1.0 } else { (sum / f64::from(count) * 100.0).round() / 100.0 };
-    sums.iter().map(|&(cpu, memory, count)| (average(cpu, count), average(memory, count))).unzip()
+    sums.iter().map(|&(sum, count)| average(sum, count)).collect()
 }
 
 /// Milliseconds since 1970.
@@ -119,12 +160,13 @@ pub fn now() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{SPEC_FILE, Sample, append, averages, latest, now};
+    use super::{SPEC_FILE, Sample, Sampler, append, averages, latest, now};
+    use crate::platform::runner::process;
 
     #[test]
     fn what_an_earlier_start_has_used_is_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        let sample = |at| Sample { at, cpu: 0.0, memory: 1.0, io: 5 };
+        let sample = |at| Sample { at, cpu: 0.0, memory: 1.0, io: 5, disk: (0.0, 0.0), network: (0.0, 0.0) };
         let earlier = now() - 3_600_000;
         append(folder.path(), &sample(earlier));
         assert_eq!(latest(folder.path()), [sample(earlier)]);
@@ -137,8 +179,26 @@ mod tests {
 
     #[test]
     fn minutes_without_samples_are_marked() {
-        let sample = |at, cpu| Sample { at, cpu, memory: cpu / 10.0, io: 0 };
+        let sample = |at, cpu| Sample { at, cpu, memory: 0.0, io: 0, disk: (0.0, cpu / 10.0), network: (0.0, 0.0) };
         let samples = [sample(10_000, 20.0), sample(20_000, 40.0), sample(130_000, 7.0), sample(999_999, 1.0)];
-        assert_eq!(averages(&samples, 0, 150_000), (vec![30.0, -1.0, 7.0], vec![3.0, -1.0, 0.7]));
+        assert_eq!(averages(&samples, 0, 150_000, |sample| sample.cpu), [30.0, -1.0, 7.0]);
+        assert_eq!(averages(&samples, 0, 150_000, |sample| sample.disk.1), [3.0, -1.0, 0.7]);
+    }
+
+    #[test]
+    fn rates_count_from_the_sample_before() {
+        let me = process::stat(rustix::process::getpid().as_raw_nonzero().get()).unwrap();
+        let mut sampler = Sampler::new(1, 1 << 30);
+        assert_eq!(sampler.sample(&[me]).network, (0.0, 0.0), "what was before the task is not its own");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sender = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut receiver, _) = listener.accept().unwrap();
+        std::io::Write::write_all(&mut sender, &[0; 100_000]).unwrap();
+        std::io::Read::read_exact(&mut receiver, &mut [0; 100_000]).unwrap();
+        let second = sampler.sample(&[me]);
+        assert!(second.network.0 > 0.0 && second.network.1 > 0.0, "{second:?}");
+        // A sample of an earlier platform.
+        let old: Sample = serde_json::from_str(r#"{"at":1,"cpu":2.0,"memory":3.0}"#).unwrap();
+        assert_eq!((old.io, old.disk), (0, (0.0, 0.0)));
     }
 }
