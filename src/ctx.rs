@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
 use crate::auth::{self, Authenticator, CredentialSource};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, nearest};
 use crate::http;
 use crate::obs;
 use crate::settings::env::Env;
-use crate::settings::{Flags, Identity, Service, Settings};
+use crate::settings::{Flags, Identity, Service, Settings, region};
 use crate::ui::Ui;
 use crate::ui::chart::Ink;
 
@@ -134,8 +134,19 @@ impl Ctx {
     /// # Errors
     /// As [`Ctx::authenticator`]; no endpoint is known.
     pub fn modelarts(&self) -> Result<Api, Error> {
-        let endpoint = &self.settings()?.endpoint(Service::ModelArts)?.value;
-        Ok(Api::new(endpoint, self.http_client()?.clone(), self.authenticator()?.clone()))
+        self.control_plane(Service::ModelArts.name())
+    }
+
+    /// The control plane of the service with that name, as region tables have it: `modelarts`, `iam`, `swr` or `dli`.
+    ///
+    /// # Errors
+    /// As [`Ctx::authenticator`]; no such service, no endpoint is known.
+    pub fn control_plane(&self, name: &str) -> Result<Api, Error> {
+        let unknown = || Error::new(Kind::Usage, format!("there is no service [{name}]"));
+        let service = Service::ALL.into_iter().find(|service| service.name() == name).ok_or_else(unknown)?;
+        let endpoint = &self.settings()?.endpoint(service)?.value;
+        let api = Api::new(endpoint, self.http_client()?.clone(), self.authenticator()?.clone());
+        Ok(if service == Service::Iam { api.global() } else { api })
     }
 
     /// The object store.
@@ -240,6 +251,18 @@ impl Ctx {
             options.push_str(&format!(" -P {}", shell_words::quote(profile)));
         }
         options
+    }
+
+    /// What this run knows that explains an error further: a region that may be mistyped.
+    pub fn advise(&self, error: Error) -> Error {
+        let region = self.settings.get().and_then(|settings| settings.region.as_ref());
+        match region {
+            Some(found) if error.kind == Kind::Network && !region::is_known(&found.value) => {
+                let meant = nearest(&found.value, region::names()).map(|name| format!("; did you mean [{name}]?"));
+                error.hint(format!("[{}] is no region that this tool knows{}", found.value, meant.unwrap_or_default()))
+            }
+            _ => error,
+        }
     }
 
     /// Makes the process end with this code when the command succeeds: the code of a program that it ran for the user. Only the first

@@ -66,13 +66,20 @@ pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
     }
     match cli::parse(&arguments) {
         Invocation::Print(text) => finish(&plain, plain.write(text.as_bytes())),
-        Invocation::Misuse(text) => {
-            plain.note(text.trim_end());
+        Invocation::Misuse(misuse) => {
+            let globals = cli::usage::output(&arguments);
+            match globals.output(env.get("MA_CLI_FORMAT")).map(|options| Ui::new(options, terminals)) {
+                Ok(ui) if ui.format() != ui::Format::Table => ui.report(&misuse.error),
+                _ => plain.note(misuse.text.trim_end()),
+            }
             ExitCode::from(Kind::Usage.exit_code())
         }
         Invocation::Run(cli) => match cli.globals.output(env.get("MA_CLI_FORMAT")) {
             Ok(options) => run(*cli, env, Ui::new(options, terminals)),
-            Err(error) => finish(&plain, Err(error)),
+            Err(error) => {
+                let options = ui::Options { format: cli.globals.format(env.get("MA_CLI_FORMAT")), ..ui::Options::default() };
+                finish(&Ui::new(options, terminals), Err(error))
+            }
         },
     }
 }
@@ -91,7 +98,7 @@ fn run(cli: Cli, env: Env, ui: Ui) -> ExitCode {
     runtime.shutdown_timeout(Duration::from_millis(100));
     match (&result, ctx.exit_code()) {
         (Ok(()), Some(code)) => ExitCode::from(code),
-        _ => finish(&ctx.ui, result),
+        _ => finish(&ctx.ui, result.map_err(|error| ctx.advise(error))),
     }
 }
 
@@ -114,5 +121,6 @@ fn terminals(env: &Env) -> Terminals {
         is_notebook: env.is_notebook(),
         is_plain: env.get("NO_COLOR").is_some() || env.get("TERM") == Some("dumb"),
         is_color_forced: env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
+        offset: env.local_offset,
     }
 }

@@ -20,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ctx", &["http", "auth", "api", "obs", "copy", "settings", "error", "ui"]),
     ("commands", &["ctx", "ui", "error", "api", "obs", "copy"]),
     ("commands/configure", &["ctx", "ui", "error", "settings", "auth", "http"]),
+    ("commands/doctor", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
     ("commands/version", &["ctx", "ui", "error", "settings::region"]),
     ("commands/platform", &["ctx", "ui", "error", "platform"]),
     ("cli", &["commands", "ctx", "ui", "error", "settings"]),

@@ -46,7 +46,10 @@ impl Program {
     fn start(&self) -> Value {
         let started = self.run(&["start", "--slots", "4"]);
         assert!(started.status.success(), "{}", String::from_utf8_lossy(&started.stderr));
-        serde_json::from_slice(&self.run(&["status", "-F", "json"]).stdout).unwrap()
+        let status: Value = serde_json::from_slice(&self.run(&["status", "-F", "json"]).stdout).unwrap();
+        let log = || String::from_utf8_lossy(&self.run(&["logs"]).stdout).into_owned();
+        assert_eq!(status["state"], "running", "{started:?} {}", log());
+        status
     }
 
     /// Kills the platform without giving it a chance, and waits until it is gone.

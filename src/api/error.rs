@@ -33,6 +33,20 @@ pub enum Error {
     Http(#[from] transport::Error),
 }
 
+impl Error {
+    /// Whether the service said no to this very request, so that asking again would not help: nothing that a connection, a proxy
+    /// page, a token that ran out or too many requests may account for.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Service(refusal) => {
+                refusal.status.is_client_error() && !matches!(refusal.status.as_u16(), 401 | 408 | 425 | 429)
+            }
+            Self::Invalid(_) => true,
+            Self::Unreadable { .. } | Self::Auth(_) | Self::Http(_) => false,
+        }
+    }
+}
+
 /// A status of 400 and above, with what the body said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -118,7 +132,29 @@ fn scalar(value: &Value) -> Option<String> {
 mod tests {
     use http::StatusCode;
 
-    use super::Refusal;
+    use super::{Error, Refusal};
+
+    #[test]
+    fn what_may_pass_is_no_refusal() {
+        for (status, is_refusal) in [
+            (400, true),
+            (403, true),
+            (404, true),
+            (401, false),
+            (408, false),
+            (425, false),
+            (429, false),
+            (500, false),
+            (503, false),
+        ] {
+            let refusal = Refusal::read(StatusCode::from_u16(status).unwrap(), None, b"");
+            assert_eq!(Error::Service(Box::new(refusal)).is_refusal(), is_refusal, "{status}");
+        }
+        let page = Error::Unreadable { host: "h".to_owned(), message: "HTML".to_owned(), request_id: None };
+        let network = crate::http::Error::Invalid("cut".to_owned());
+        assert!(!page.is_refusal() && !Error::Auth(crate::auth::Error::Http(network)).is_refusal());
+        assert!(Error::Invalid("x".to_owned()).is_refusal());
+    }
 
     #[test]
     fn every_shape_of_body_is_read() {

@@ -3,6 +3,7 @@
 //! A [`Reply`] keeps the document as the service sent it, unknown fields included; views such as
 //! [`modelarts::training_job::TrainingJob`] only read from it.
 
+pub mod catalogue;
 pub mod error;
 mod fetch;
 pub mod modelarts;
@@ -50,8 +51,12 @@ impl Request {
                 part.to_owned()
             }
         });
-        let path = filled.collect::<Vec<_>>().join("/");
-        Self { method, path, query: Vec::new(), body: None, class: TimeClass::Control, repeatable: false }
+        Self::literal(method, &filled.collect::<Vec<_>>().join("/"))
+    }
+
+    /// A request for a path whose segments are encoded already; only `{project_id}` stands for the project.
+    pub fn literal(method: Method, path: &str) -> Self {
+        Self { method, path: path.to_owned(), query: Vec::new(), body: None, class: TimeClass::Control, repeatable: false }
     }
 
     /// Adds a query parameter.
@@ -93,13 +98,21 @@ pub struct Api {
     endpoint: String,
     client: transport::Client,
     authenticator: Authenticator,
+    is_global: bool,
 }
 
 impl Api {
     /// A control plane at `endpoint` (scheme, host and port). Nothing is sent yet.
     pub fn new(endpoint: impl Into<String>, client: transport::Client, authenticator: Authenticator) -> Self {
         let endpoint: String = endpoint.into();
-        Self { endpoint: endpoint.trim_end_matches('/').to_owned(), client, authenticator }
+        Self { endpoint: endpoint.trim_end_matches('/').to_owned(), client, authenticator, is_global: false }
+    }
+
+    /// Of a service that is not of a project, such as IAM: the project is told only where a path names it.
+    #[must_use]
+    pub fn global(mut self) -> Self {
+        self.is_global = true;
+        self
     }
 
     /// Scheme, host and port, without a slash at the end.
@@ -121,16 +134,25 @@ impl Api {
     /// # Errors
     /// [`Error::Service`] for a status that is not 2xx; no credentials, no connection, an answer that is no JSON.
     pub async fn send(&self, request: Request) -> Result<Reply, Error> {
-        let project_id = self.project_id().await?;
+        self.read(&self.exchange(request).await?)
+    }
+
+    /// As [`Api::send`], for an answer of any kind.
+    ///
+    /// # Errors
+    /// As [`Api::send`], but for what the answer holds.
+    pub async fn exchange(&self, request: Request) -> Result<transport::Answer, Error> {
+        let is_needed = !self.is_global || request.path.contains(PROJECT);
+        let project_id = if is_needed { Some(self.project_id().await?) } else { None };
         let mut renewed = false;
         loop {
-            let prepare = || self.prepare(&request, &project_id);
+            let prepare = || self.prepare(&request, project_id.as_deref());
             let (answer, sent) = self.attempt(prepare).await?;
             if answer.status == StatusCode::UNAUTHORIZED && !renewed && self.authenticator.refused(&sent).await {
                 renewed = true;
                 continue;
             }
-            return self.read(&answer);
+            return if answer.status.is_success() { Ok(answer) } else { Err(refusal(&answer)) };
         }
     }
 
@@ -165,8 +187,8 @@ impl Api {
         Ok((answer, sent.expect("an answer follows a request")))
     }
 
-    async fn prepare(&self, request: &Request, project_id: &str) -> Result<transport::Request, Error> {
-        let path = request.path.replace(PROJECT, &sign::encode(project_id));
+    async fn prepare(&self, request: &Request, project_id: Option<&str>) -> Result<transport::Request, Error> {
+        let path = request.path.replace(PROJECT, &sign::encode(project_id.unwrap_or_default()));
         let address = format!("{}{path}", self.endpoint);
         let mut url = Url::parse(&address)
             .map_err(|error| Error::Invalid(format!("the endpoint [{}] is no URL: {error}", self.endpoint)))?;
@@ -181,7 +203,7 @@ impl Api {
         if let Ok(value) = HeaderValue::from_str(self.client.user_agent()) {
             headers.insert(http::header::USER_AGENT, value);
         }
-        if let Ok(value) = HeaderValue::from_str(project_id) {
+        if let Some(Ok(value)) = project_id.map(HeaderValue::from_str) {
             headers.insert(HeaderName::from_static("x-project-id"), value);
         }
         if let Some(body) = &request.body {
@@ -192,9 +214,6 @@ impl Api {
     }
 
     fn read(&self, answer: &transport::Answer) -> Result<Reply, Error> {
-        if !answer.status.is_success() {
-            return Err(refusal(answer));
-        }
         let request_id = answer.request_id().map(str::to_owned);
         let document = if answer.body.iter().all(u8::is_ascii_whitespace) {
             Value::Null
@@ -207,6 +226,11 @@ impl Api {
         };
         Ok(Reply { status: answer.status, document, request_id })
     }
+}
+
+/// One segment of a path, percent-encoded.
+pub fn segment(text: &str) -> String {
+    sign::encode(text)
 }
 
 fn refusal(answer: &transport::Answer) -> Error {

@@ -64,7 +64,7 @@ pub async fn open(api: &Api, wish: &Wish<'_>) -> Result<Option<(Listener, Speake
     let project_id = api.project_id().await?;
     let mut renewed = false;
     loop {
-        let prepared = api.prepare(&request, &project_id).await?;
+        let prepared = api.prepare(&request, Some(&project_id)).await?;
         match api.client.upgrade(prepared.clone(), PROTOCOL).await? {
             Switched::Yes(stream) => {
                 let (reader, writer) = split(stream);
@@ -77,12 +77,19 @@ pub async fn open(api: &Api, wish: &Wish<'_>) -> Result<Option<(Listener, Speake
                 }
                 let error = refusal(&answer);
                 let Error::Service(refused) = &error else { return Err(error) };
-                // Gateways and proxies that do not know the path say so in their own words, ModelArts in its.
-                let is_unknown =
-                    !refused.code.starts_with("ModelArts.") && refused.status.as_u16() != 401 && refused.status.as_u16() != 403;
-                return if is_unknown || answer.status.is_success() { Ok(None) } else { Err(error) };
+                let is_own = refused.code.starts_with("ModelArts.");
+                return if is_unknown(answer.status.as_u16(), is_own) { Ok(None) } else { Err(error) };
             }
         }
+    }
+}
+
+/// Whether an answer that opens no terminal says that there is no such operation. Gateways and proxies that do not know the path
+/// say so in their own words, ModelArts in its: 404 with a code of ModelArts is about the job. Faults are faults.
+fn is_unknown(status: u16, has_own_code: bool) -> bool {
+    match status {
+        404 | 405 | 426 | 501 => !has_own_code,
+        _ => status < 400,
     }
 }
 
@@ -147,5 +154,21 @@ impl Speaker {
         bytes.extend(payload);
         self.0.write_all(&bytes).await?;
         self.0.flush().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_unknown;
+
+    #[test]
+    fn a_fault_is_not_taken_for_an_operation_that_is_missing() {
+        for status in [200, 302, 404, 405, 426, 501] {
+            assert!(is_unknown(status, false), "{status}");
+        }
+        for status in [400, 401, 403, 429, 500, 502, 503] {
+            assert!(!is_unknown(status, false), "{status}");
+        }
+        assert!(!is_unknown(404, true));
     }
 }

@@ -10,6 +10,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
 use clap::{Arg, ArgAction, Command};
 
+use crate::cli::aliases;
+
 /// What the arguments ask for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Parsed {
@@ -39,7 +41,7 @@ pub enum Parsed {
 
 /// Rewrites the arguments; `arguments[0]` is the program's name.
 pub fn rewrite(root: &Command, arguments: &[OsString]) -> Parsed {
-    Rewriter { command: root, root, path: Vec::new(), output: arguments.first().cloned().into_iter().collect() }
+    Rewriter { command: root, root, path: Vec::new(), output: arguments.first().cloned().into_iter().collect(), name_at: 0 }
         .run(arguments.get(1..).unwrap_or_default())
 }
 
@@ -48,6 +50,8 @@ struct Rewriter<'a> {
     command: &'a Command,
     path: Vec<String>,
     output: Vec<OsString>,
+    /// Where in the output the last name of a command stands.
+    name_at: usize,
 }
 
 /// What one token stands for.
@@ -107,9 +111,18 @@ impl<'a> Rewriter<'a> {
     }
 
     fn positional(&mut self, token: &OsString) {
-        let child = token.to_str().and_then(|name| self.command.find_subcommand(name));
-        if let Some(child) = child {
+        let name = token.to_str().unwrap_or_default();
+        if let [group] = self.path.as_slice()
+            && let Some(command) = aliases::moved(group, name).and_then(|command| self.root.find_subcommand(command))
+        {
+            self.path = vec![command.get_name().to_owned()];
+            self.output[self.name_at] = OsString::from(command.get_name());
+            self.command = command;
+            return;
+        }
+        if let Some(child) = self.command.find_subcommand(name) {
             self.path.push(child.get_name().to_owned());
+            self.name_at = self.output.len();
             self.command = child;
         }
         self.output.push(token.clone());

@@ -1,5 +1,6 @@
 //! The command line: argv in, a parsed command out. The only module, with the `Args` structs, that knows clap.
 
+mod aliases;
 pub mod argv;
 pub mod complete;
 pub mod help;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
-use crate::commands::Command;
+use crate::commands::{self, Command};
 use crate::settings;
 use crate::ui;
 
@@ -59,6 +60,15 @@ pub struct GlobalArgs {
     /// JMESPath expression applied to the JSON document
     #[arg(long, global = true, value_name = "JMESPATH")]
     pub query: Option<String>,
+    /// Columns of the table or csv, separated by commas; fields of the document too, as metadata.id
+    #[arg(long, global = true, value_name = "NAMES")]
+    pub columns: Option<String>,
+    /// Sort rows by these columns; -NAME puts the largest first
+    #[arg(long, global = true, value_name = "NAMES")]
+    pub sort: Option<String>,
+    /// Leave out the headers of the table or csv
+    #[arg(long, global = true)]
+    pub no_header: bool,
     /// Draw no progress line
     #[arg(long, global = true)]
     pub no_progress: bool,
@@ -87,14 +97,23 @@ impl GlobalArgs {
         }
     }
 
+    /// The format alone; that of people where none is given or understood.
+    pub fn format(&self, from_environment: Option<&str>) -> ui::Format {
+        self.format.as_deref().or(from_environment).and_then(|word| word.parse().ok()).unwrap_or_default()
+    }
+
     /// The part that decides output; `from_environment` is the value of `MA_CLI_FORMAT`.
     ///
     /// # Errors
     /// A format nobody knows.
     pub fn output(&self, from_environment: Option<&str>) -> Result<ui::Options, crate::error::Error> {
+        let format = self.format.as_deref().or(from_environment).map_or(Ok(ui::Format::default()), str::parse)?;
+        let shape = ui::Shape::new(self.columns.as_deref(), self.sort.as_deref(), self.no_header);
+        shape.check(format, self.query.is_some())?;
         Ok(ui::Options {
-            format: self.format.as_deref().or(from_environment).map_or(Ok(ui::Format::default()), str::parse)?,
+            format,
             query: self.query.clone(),
+            shape,
             no_progress: self.no_progress,
             no_color: self.no_color,
             no_input: self.no_input,
@@ -105,7 +124,7 @@ impl GlobalArgs {
 
 /// The whole command tree. Choices match in any case; the documented spelling comes out.
 pub fn command() -> clap::Command {
-    any_case(Cli::command())
+    any_case(aliases::add(Cli::command()))
 }
 
 fn any_case(command: clap::Command) -> clap::Command {
@@ -122,7 +141,7 @@ pub enum Invocation {
     /// Text for standard output, exit code 0.
     Print(String),
     /// A usage error for standard error, exit code 2.
-    Misuse(String),
+    Misuse(usage::Misuse),
 }
 
 /// Parses the arguments; `arguments[0]` is the program's name.
@@ -149,6 +168,10 @@ pub fn parse(arguments: &[OsString]) -> Invocation {
 /// `help COMMAND…` is the command's page; a topic is a command of its own.
 fn page_or_run(root: &clap::Command, cli: Cli) -> Invocation {
     if let Command::Help(args) = &cli.command {
+        // A topic that is named like a command says more; it names the command's page.
+        if matches!(args.words.as_slice(), [word] if commands::help::is_topic(word)) {
+            return Invocation::Run(Box::new(cli));
+        }
         let mut command = root;
         let mut path = Vec::new();
         for word in &args.words {

@@ -5,10 +5,50 @@ use std::ffi::OsString;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::{Invocation, argv, help};
+use crate::cli::{GlobalArgs, Invocation, argv, help};
+use crate::error::{Error, Kind, nearest};
+
+/// A command line that cannot be understood.
+#[derive(Debug)]
+pub struct Misuse {
+    /// For people: usage, the way to help, the reason.
+    pub text: String,
+    /// For programs.
+    pub error: Error,
+}
+
+/// Options of other tools, and what they are here.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("--json", "-F json"),
+    ("--output", "-F"),
+    ("-o", "-F"),
+    ("--jq", "--query"),
+    ("--no-headers", "--no-header"),
+    ("--sort-by", "--sort"),
+    ("--region", "REGION_NAME, or a profile of that region (-P)"),
+];
+
+/// The format and query that the arguments ask for, as far as that can be told of arguments that cannot be parsed.
+pub fn output(arguments: &[OsString]) -> GlobalArgs {
+    let mut globals = GlobalArgs::default();
+    let mut rest = arguments.iter().map(|argument| argument.to_string_lossy());
+    while let Some(argument) = rest.next() {
+        let value = |prefix: &str| argument.strip_prefix(prefix).map(|value| value.trim_start_matches('=').to_owned());
+        match &*argument {
+            "--" => break,
+            "-F" | "--format" => globals.format = rest.next().map(Into::into),
+            "--query" => globals.query = rest.next().map(Into::into),
+            _ => {
+                globals.format = value("--format=").or_else(|| value("-F")).or(globals.format);
+                globals.query = value("--query=").or(globals.query);
+            }
+        }
+    }
+    globals
+}
 
 /// An option that does not exist, with the nearest one that does.
-pub fn no_such_option(root: &Command, path: &[String], option: &str) -> String {
+pub fn no_such_option(root: &Command, path: &[String], option: &str) -> Misuse {
     let name = option.split('=').next().unwrap_or(option);
     let command = help::find(root, path);
     let candidates = command.get_arguments().chain(root.get_arguments().filter(|argument| argument.is_global_set()));
@@ -21,12 +61,14 @@ pub fn no_such_option(root: &Command, path: &[String], option: &str) -> String {
         .map(|candidate| (strsim::jaro_winkler(&candidate, name), candidate))
         .filter(|(likeness, _)| *likeness > 0.85)
         .max_by(|left, right| left.0.total_cmp(&right.0));
-    let advice = nearest.map(|(_, candidate)| format!(" Did you mean {candidate}?")).unwrap_or_default();
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, here)| (*here).to_owned());
+    let advice = nearest.map(|(_, candidate)| candidate).or(elsewhere);
+    let advice = advice.map(|candidate| format!(" Did you mean {candidate}?")).unwrap_or_default();
     message(root, path, &format!("No such option: {name}{advice}"))
 }
 
 /// A value too many or too few.
-pub fn wrong_arity(root: &Command, path: &[String], option: &str, is_missing: bool) -> String {
+pub fn wrong_arity(root: &Command, path: &[String], option: &str, is_missing: bool) -> Misuse {
     let name = option.split('=').next().unwrap_or(option);
     let text = if is_missing { "requires an argument." } else { "does not take a value." };
     message(root, path, &format!("Option '{name}' {text}"))
@@ -46,9 +88,11 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
             return Invocation::Print(help::command_page(root, &path));
         }
         ErrorKind::InvalidSubcommand => {
-            let suggestion = text(ContextKind::SuggestedSubcommand);
-            let advice = if suggestion.is_empty() { String::new() } else { format!(" Did you mean {suggestion}?") };
-            format!("No such command '{}'.{advice}", text(ContextKind::InvalidSubcommand))
+            let written = text(ContextKind::InvalidSubcommand);
+            let known = help::find(root, &path).get_subcommands().filter(|child| !child.is_hide_set());
+            let names = known.flat_map(|child| std::iter::once(child.get_name()).chain(child.get_visible_aliases()));
+            let advice = nearest(&written, names).map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
+            format!("No such command '{written}'.{advice}")
         }
         ErrorKind::MissingRequiredArgument => {
             let names = text(ContextKind::InvalidArg);
@@ -88,9 +132,10 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
 }
 
 /// The usage line of the command, the way to its help, and what is wrong.
-pub fn message(root: &Command, path: &[String], reason: &str) -> String {
+pub fn message(root: &Command, path: &[String], reason: &str) -> Misuse {
     let names = std::iter::once(root.get_name()).chain(path.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
-    format!("{}\nTry '{names} -h' for help.\n\nError: {reason}\n", help::usage_line(root, path))
+    let text = format!("{}\nTry '{names} -h' for help.\n\nError: {reason}\n", help::usage_line(root, path));
+    Misuse { text, error: Error::new(Kind::Usage, reason).hint(format!("see: {names} -h")) }
 }
 
 /// All spellings of the option with that long name, as click prints them: `-i' / '--job-id`.

@@ -1,8 +1,10 @@
 //! The commands: one file a verb, one folder a noun. The path tells the command.
 
 pub mod algorithm;
+pub mod api;
 pub mod auto_completion;
 pub mod configure;
+pub mod doctor;
 pub mod help;
 pub mod ma_job;
 pub mod obs;
@@ -34,6 +36,10 @@ pub enum Command {
     /// Look into buckets, make and delete what is in them
     #[command(subcommand)]
     Obs(obs::ObsCommand),
+    /// Send a request to a control plane, signed
+    Api(api::ApiArgs),
+    /// Check profile, credentials, network, services and this machine
+    Doctor(doctor::DoctorArgs),
     /// Show version, commit, build date, catalogue and features
     Version(version::VersionArgs),
     /// Show help for a command or a topic
@@ -53,6 +59,8 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
         Command::Platform(command) => platform::run(ctx, command).await,
         Command::ObsCopy(args) => obs_copy::run(ctx, *args).await,
         Command::Obs(command) => obs::run(ctx, command).await,
+        Command::Api(args) => api::run(ctx, args).await,
+        Command::Doctor(args) => doctor::run(ctx, args).await,
         Command::Version(args) => version::run(ctx, &args),
         Command::Help(args) => help::run(ctx, &args),
     }

@@ -10,6 +10,7 @@ mod prompt;
 mod raw;
 mod report;
 pub mod screen;
+mod shape;
 mod table;
 pub mod text;
 pub mod trace;
@@ -19,8 +20,10 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
+use time::UtcOffset;
 
-pub use present::{Present, Table};
+pub use present::{Document, Present, Table};
+pub use shape::Shape;
 
 use crate::error::{Error, Kind};
 
@@ -60,6 +63,8 @@ pub struct Terminals {
     pub is_plain: bool,
     /// `CLICOLOR_FORCE` is set.
     pub is_color_forced: bool,
+    /// How far the times in tables are from UTC; `None` for not at all.
+    pub offset: Option<UtcOffset>,
 }
 
 /// What the command line says about output.
@@ -69,6 +74,8 @@ pub struct Options {
     pub format: Format,
     /// `--query`: a JMESPath expression applied to the document.
     pub query: Option<String>,
+    /// `--columns`, `--sort` and `--no-header`.
+    pub shape: Shape,
     /// `--no-progress`.
     pub no_progress: bool,
     /// `--no-color`.
@@ -138,9 +145,9 @@ impl Ui {
     /// The expression of `--query` is wrong, or standard output cannot be written.
     pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
         let text = match self.format() {
-            Format::Table => table::grid(&result.table(), self.width()),
-            Format::Csv => table::csv(&result.table()),
-            format => document::render(result.document(), format, self.options.query.as_deref())?,
+            Format::Table => table::grid(&self.options.shape.table(result)?, self.width()),
+            Format::Csv => table::csv(&self.options.shape.table(result)?, self.terminals.offset.unwrap_or(UtcOffset::UTC)),
+            format => document::render(self.options.shape.document(result)?, format, self.options.query.as_deref())?,
         };
         // Rows and bare texts may hold what a stranger wrote.
         self.remote_text(&text)
@@ -168,7 +175,7 @@ impl Ui {
     /// # Errors
     /// Standard output cannot be written.
     pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
-        let text = text::printable_lines(&table::grid(&result.table(), self.width()));
+        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, self.width()));
         // Home, then clears to the end only after drawing: nothing flickers.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
@@ -243,12 +250,16 @@ impl Ui {
 
     /// Prints the error: text, or one JSON line when a document format was chosen.
     pub fn report(&self, error: &Error) {
-        let text = if self.format() == Format::Table && !self.json_lines.load(Ordering::Relaxed) {
+        self.write_error(&self.error_text(error));
+    }
+
+    /// What [`Ui::report`] prints.
+    pub fn error_text(&self, error: &Error) -> String {
+        if self.format() == Format::Table && !self.json_lines.load(Ordering::Relaxed) {
             report::text(error, &self.paint("[ERROR]", RED, self.terminals.stderr), self.options.debug)
         } else {
             report::json(error)
-        };
-        self.write_error(&text);
+        }
     }
 
     /// The line, or the message as an event where standard error is JSON Lines.

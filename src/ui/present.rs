@@ -18,6 +18,24 @@ impl Table {
     }
 }
 
+/// A document that is shown as it is; as a table it is one row a member.
+#[derive(Clone, Debug)]
+pub struct Document(pub Value);
+
+impl Present for Document {
+    fn table(&self) -> Table {
+        let mut table = Table::new(["field", "value"]);
+        for (name, value) in self.0.as_object().into_iter().flatten() {
+            table.rows.push(vec![name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)]);
+        }
+        table
+    }
+
+    fn document(&self) -> Value {
+        self.0.clone()
+    }
+}
+
 /// Everything a command shows implements this once, in `commands/<noun>/`; no command asks which format was chosen.
 pub trait Present {
     /// Rows for `--format table` and `csv`. Cells may hold text from a server: control characters are removed on output.
@@ -26,4 +44,9 @@ pub trait Present {
     /// The document for `json`, `jsonl` (one line an element when it is an array), `yaml` and `--query`, as the service sent
     /// it, unknown fields included.
     fn document(&self) -> Value;
+
+    /// Whether the rows are in the order of `--sort` already, because the service was asked to sort them.
+    fn is_sorted(&self) -> bool {
+        false
+    }
 }

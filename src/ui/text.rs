@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+
 /// The text without control characters; tabs and line ends stay. Terminal escape sequences lose their first character and so
 /// become visible text.
 pub fn printable_lines(text: &str) -> String {
@@ -54,11 +57,38 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// A moment as tables show it, in local time: `2026-03-29 11:41:27`.
+pub fn local_time(moment: OffsetDateTime, offset: UtcOffset) -> String {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    moment.to_offset(offset).format(format).unwrap_or_default()
+}
+
+/// What [`local_time`] wrote, as RFC 3339 has it: `2026-03-29T11:41:27+08:00`. `None` for any other text.
+pub(super) fn exact_time(cell: &str, offset: UtcOffset) -> Option<String> {
+    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
+    let moment = PrimitiveDateTime::parse(cell, format).ok()?.assume_offset(offset);
+    moment.format(&time::format_description::well_known::Rfc3339).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{bytes, duration, printable, printable_lines};
+    use time::UtcOffset;
+    use time::macros::datetime;
+
+    use super::{bytes, duration, exact_time, local_time, printable, printable_lines};
+
+    #[test]
+    fn local_times_are_exact_in_data() {
+        let offset = UtcOffset::from_hms(8, 0, 0).unwrap();
+        let cell = local_time(datetime!(2026-03-29 03:41:27 UTC), offset);
+        assert_eq!(
+            (cell.as_str(), exact_time(&cell, offset).as_deref()),
+            ("2026-03-29 11:41:27", Some("2026-03-29T11:41:27+08:00"))
+        );
+        assert_eq!(exact_time("N/A", offset), None);
+    }
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {

@@ -107,7 +107,7 @@ const HOSTILE: [&str; 6] =
 
 /// Every name goes the whole way: from a listing through the shell's line, quoted by the shell, back to the store as the same key.
 #[test]
-fn hostile_keys_complete_in_real_shells_and_are_only_data() {
+fn d3_3_hostile_names_complete_in_real_shells_and_are_only_data() {
     let service = Service::start(Duration::ZERO);
     let path = format!("PATH={}:/usr/bin:/bin", binary().parent().unwrap().display());
     for (shell, setup) in [

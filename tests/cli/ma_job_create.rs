@@ -38,6 +38,35 @@ fn a_job_file_is_written_once_and_checked_all_at_once() {
 }
 
 #[test]
+fn what_is_found_is_told_where_service_and_store_are_out_of_reach() {
+    let home = Home::new();
+    let text = "code-dir: obs://b/c/\nboot-file: main.py\nframework-version: v\npool-id: p\nlog-url: obs://b/l/\n";
+    fs::write(home.path().join("fine.yaml"), text).unwrap();
+    fs::write(home.path().join("bad.yaml"), format!("name: a b\npriority: 7\nwhat: 1\n{text}")).unwrap();
+    let variables = [
+        ("MA_CLI_MODELARTS_ENDPOINT", "http://127.0.0.1:9"),
+        ("MA_CLI_OBS_ENDPOINT", "http://127.0.0.1:9"),
+        ("HUAWEICLOUD_SDK_AK", "ACCESSKEYOFTESTS"),
+        ("HUAWEICLOUD_SDK_SK", "secret-key-of-tests"),
+        ("PROJECT_ID", "p1"),
+    ];
+    let run = |file: &str| home.run_with(&["ma-job", "validate", file, "-F", "json"], &variables, "");
+    let bad = run("bad.yaml");
+    let found: Value = serde_json::from_str(&bad.stdout).unwrap_or_else(|_| panic!("{bad:?}"));
+    let levels: Vec<_> = found.as_array().unwrap().iter().map(|finding| finding["level"].as_str().unwrap()).collect();
+    assert_eq!(levels, ["error", "error", "error", "warning", "warning"], "{found:#}");
+    assert!(bad.code == 1 && bad.stderr.contains("3 problems"), "{bad:?}");
+    // What nobody could check is not called good.
+    let fine = run("fine.yaml");
+    assert!(fine.code == 1 && fine.stderr.contains("not everything could be checked"), "{fine:?}");
+    // A single file is an input whatever the input is called.
+    fs::write(home.path().join("x.csv"), "1").unwrap();
+    let command = ["ma-job", "submit", "--name", "x", "--user-command", "true", "--obs-path", "obs://b/p", "--dry-run"];
+    let dry = document(&home.run(&[&command[..], &["--input", "data=./x.csv"]].concat()));
+    assert_eq!(dry["algorithm"]["inputs"][0]["remote"]["obs"]["obs_url"], "/b/p/x/inputs/data/x.csv");
+}
+
+#[test]
 fn validate_asks_service_and_store() {
     let platform = prepared();
     let fine = platform.run(&["ma-job", "validate", "job.yaml"]);
@@ -137,7 +166,8 @@ fn code_and_data_of_this_machine_are_uploaded_first_and_only_what_changed() {
     let lost = run(&["--boot-file", "notes/none.py"]);
     assert!(lost.code == 1 && lost.stderr.contains("notes/none.py"), "{lost:?}");
     let dry = run(&["--dry-run"]);
-    assert_eq!(document(&dry)["algorithm"]["code_dir"], "/jobs/runs/local/code/src/");
+    let code_dir = document(&dry)["algorithm"]["code_dir"].as_str().unwrap().to_owned();
+    assert!(code_dir.starts_with("/jobs/runs/local/code/") && code_dir.ends_with("/src/"), "{code_dir}");
     assert!(dry.stderr.contains("would upload") && dry.stderr.contains("4 files"), "{dry:?}");
     assert_eq!(platform.run(&["obs", "ls", "obs://jobs/runs/", "-F", "json"]).stdout.trim(), "[]", "nothing was sent");
 
@@ -154,16 +184,23 @@ fn code_and_data_of_this_machine_are_uploaded_first_and_only_what_changed() {
     let changed = fs::File::options().write(true).open(platform.home.path().join("src/lib/a.py")).unwrap();
     changed.set_modified(old - std::time::Duration::from_secs(3600)).unwrap();
     fs::remove_file(platform.home.path().join("src/old.py")).unwrap();
-    // What somebody else put there is not ours to remove.
-    assert_eq!(platform.run(&["obs-copy", "data/x.csv", "obs://jobs/runs/local/code/src/theirs.csv"]).code, 0);
+    write(&platform, "old.csv", "3,4\n");
+    assert_eq!(platform.run(&["obs-copy", "old.csv", "obs://jobs/runs/local/data/"]).code, 0);
+    // The job that was submitted first still has its own code to run, and nothing of it is gone.
     let second = run(&[]);
-    assert!(second.code == 0 && second.stderr.contains("1 new, 2 unchanged, 1 removed there"), "{second:?}");
+    assert!(second.code == 0 && second.stderr.contains("1 new, 2 unchanged"), "{second:?}");
     assert!(second.stderr.contains("0 new, 1 unchanged"), "{second:?}");
-    let keys = platform.run(&["obs", "ls", "-r", "obs://jobs/runs/local/", "-F", "json"]).stdout;
-    assert!(
-        !keys.contains("notes") && !keys.contains("old.py") && keys.contains("lib/a.py") && keys.contains("theirs.csv"),
-        "{keys}"
-    );
+    assert!(second.stderr.contains("[obs://jobs/runs/local/data/] holds objects that are not in"), "{second:?}");
+    let keys = platform.run(&["obs", "ls", "-r", "obs://jobs/runs/local/code/"]).stdout;
+    for (name, times) in [("notes", 0), ("old.py", 1), ("lib/a.py", 2), ("main.py", 2)] {
+        assert_eq!(keys.lines().filter(|line| line.contains(name)).count(), times, "{name}: {keys}");
+    }
+    let one = |stdout: &str| stdout.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    let log = platform.run(&["ma-job", "get-log", "-i", &one(&second.stdout)]).stdout;
+    assert!(log.contains("data ['old.csv', 'x.csv'] two"), "{log}");
+    // What it was made of is run again.
+    let again = platform.run(&["ma-job", "rerun", &id]);
+    assert!(platform.run(&["ma-job", "get-log", "-i", &one(&again.stdout)]).stdout.contains("] one"), "{again:?}");
 }
 
 #[test]

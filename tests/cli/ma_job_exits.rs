@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::ma_job::{phase, prepared, submit_quietly};
@@ -112,8 +114,10 @@ fn ctrl_c_leaves_the_job_or_stops_it_as_it_is_asked_to() {
     assert!(refused.code == 2 && refused.stderr.contains("--quiet"), "{refused:?}");
 }
 
-/// Passes connections on to the platform, and cuts each after so many bytes of answers.
-fn cutting_relay(target: &str, most: usize) -> String {
+/// Passes connections on to the platform, and cuts each after so many bytes of answers; its address, and how many it has cut.
+fn cutting_relay(target: &str, most: u64) -> (String, Arc<AtomicU64>) {
+    let cuts = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&cuts);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let target = target.trim_start_matches("http://").to_owned();
@@ -126,16 +130,19 @@ fn cutting_relay(target: &str, most: usize) -> String {
                 let _ = std::io::copy(&mut requests, &mut upstream);
                 let _ = upstream.shutdown(Shutdown::Write);
             });
+            let cuts = Arc::clone(&counted);
             std::thread::spawn(move || {
                 let (mut client, server) = (client, server);
-                let _ = std::io::copy(&mut server.try_clone().unwrap().take(most as u64), &mut client);
+                if std::io::copy(&mut server.try_clone().unwrap().take(most), &mut client).is_ok_and(|sent| sent == most) {
+                    cuts.fetch_add(1, Ordering::Relaxed);
+                }
                 let _ = client.flush();
                 let _ = client.shutdown(Shutdown::Both);
                 let _ = server.shutdown(Shutdown::Both);
             });
         }
     });
-    address
+    (address, cuts)
 }
 
 #[test]
@@ -145,7 +152,7 @@ fn a_long_log_comes_whole_through_a_line_that_breaks_again_and_again() {
     fs::write(platform.home.path().join("code/main.py"), script).unwrap();
     assert_eq!(platform.run(&["obs-copy", "code", "obs://jobs/"]).code, 0);
     let id = submit_quietly(&platform, &[]);
-    let relay = cutting_relay(platform.field("endpoint"), 900_000);
+    let (relay, cuts) = cutting_relay(platform.field("endpoint"), 200_000);
     let variables = [
         ("MA_CLI_MODELARTS_ENDPOINT", relay.as_str()),
         ("HUAWEICLOUD_SDK_AK", platform.field("access_key")),
@@ -156,4 +163,5 @@ fn a_long_log_comes_whole_through_a_line_that_breaks_again_and_again() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     let expected: String = (0..60_000).map(|number| format!("line {number}\n")).collect();
     assert!(output.stdout == expected, "{} bytes came of {}", output.stdout.len(), expected.len());
+    assert!(cuts.load(Ordering::Relaxed) >= 2, "the line did not break");
 }

@@ -219,3 +219,77 @@ fn hooks_hear_of_each_change_and_of_no_secret() {
     let traced = service.run(&home, &["ma-job", "wait", "j1", "--webhook", &url, "-D"]);
     assert!(traced.stderr.contains("POST") && !traced.stderr.contains("w0rd"), "the address of a webhook is a secret");
 }
+
+#[test]
+fn a_log_that_cannot_be_read_does_not_hide_how_the_job_ends() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, look| {
+        if look == 2 {
+            end(state, "Failed");
+        }
+    });
+    service.state.lock().unwrap().no_preview = Some(400);
+    let output = service.run(&home, &["ma-job", "get-log", "-i", "j1", "-f"]);
+    assert_eq!((output.code, output.stdout.as_str()), (10, ""), "{output:?}");
+    assert!(output.stderr.contains("cannot be read") && output.stderr.contains("not generated"), "{output:?}");
+}
+
+#[test]
+fn what_the_preview_shows_does_where_the_host_of_links_is_out_of_reach() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, look| match look as usize {
+        5 => end(state, "Completed"),
+        look if look < 5 => state.logs[0].1.extend_from_slice(lines(look * 5000..(look + 1) * 5000).as_bytes()),
+        _ => {}
+    });
+    (service.state.lock().unwrap().preview, service.state.lock().unwrap().link_host) =
+        (5 << 20, Some("http://127.0.0.1:9".to_owned()));
+    let followed = service.run(&home, &["ma-job", "get-log", "j1", "-f"]);
+    assert_eq!((followed.code, followed.stderr.as_str()), (0, ""));
+    assert!(followed.stdout.len() > 256 * 1024 && followed.stdout == lines(0..25_000), "the log does not come whole and once");
+    // What no preview shows is told of.
+    service.state.lock().unwrap().preview = 4096;
+    let newest = service.run(&home, &["ma-job", "get-log", "j1"]);
+    assert!(newest.code == 0 && newest.stderr.contains("bytes of the log are left out"), "{}", newest.stderr);
+    assert!(lines(0..25_000).ends_with(&newest.stdout) && newest.stdout.len() == 4096);
+}
+
+#[test]
+fn a_page_of_a_proxy_instead_of_a_link_loses_no_line() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, _| state.logs[0].1 = lines(0..3000).into_bytes());
+    service.state.lock().unwrap().bad_links = 1;
+    let output = service.run(&home, &["ma-job", "get-log", "j1"]);
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    assert!(output.stdout == lines(0..3000), "the log does not come whole");
+    // Lines are chosen where lines are written.
+    for option in [&["--all-tasks"][..], &["--tail", "1"], &["--grep", "x"], &["--since", "1h"], &["--no-system"]] {
+        let refused = service.run(&home, &[&["ma-job", "get-log", "j1", "-F", "json"], option].concat());
+        assert!(refused.code == 2 && refused.stdout.is_empty() && refused.stderr.contains("jsonl"), "{refused:?}");
+    }
+}
+
+#[test]
+fn nothing_holds_up_the_end_of_the_time() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, look| state.is_silent = look > 0);
+    let begun = std::time::Instant::now();
+    // The service falls silent after the first look, and a command does not end.
+    let slow = ["ma-job", "wait", "j1", "--timeout", "1s", "--exec", "sleep 600"];
+    let output = service.run(&home, &slow);
+    assert!(output.code == 6 && output.stderr.contains("which is Running") && output.stderr.contains("--exec"), "{output:?}");
+    let output = service.run(&home, &slow[..5]);
+    assert!(output.code == 6 && output.stderr.contains("has not told"), "{output:?}");
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn a_phase_that_goes_by_between_two_looks_is_not_missed() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, look| match look {
+        0 => state.status = json!({"phase": "Creating", "tasks": []}),
+        1 => state.status["phase"] = json!("Running"),
+        _ => end(state, "Failed"),
+    });
+    assert_eq!(service.run(&home, &["ma-job", "wait", "j1", "--for", "Pending"]).code, 0);
+}

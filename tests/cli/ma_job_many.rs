@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::fake_service::FakeService;
 use crate::ma_job::{phase, prepared, submit_quietly};
-use crate::support::LocalPlatform;
+use crate::support::{Home, LocalPlatform};
 
 fn until(platform: &LocalPlatform, id: &str, wanted: &str) {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -149,4 +150,39 @@ fn several_jobs_are_stopped_and_deleted_together() {
         platform.run(&["ma-job", "get-job", "--query", "[].metadata.name"]).stdout.trim().replace([' ', '\n'], ""),
         "[\"done\"]"
     );
+}
+
+#[test]
+fn only_jobs_that_were_chosen_are_deleted() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |_, _| {});
+    service.state.lock().unwrap().status["phase"] = "Completed".into();
+    let delete = |options: &[&str]| service.run(&home, &[&["ma-job", "delete", "-y"], options].concat());
+    // A variable of a script that is not set chooses nothing.
+    for options in [&["-n", ""][..], &["--user", ""], &["--pool", ""], &["--tag", ""], &["--tag", "=x"]] {
+        let output = delete(options);
+        assert_eq!(output.code, 2, "{options:?}: {output:?}");
+    }
+    // This service knows no filters.
+    for options in [&["-n", "other"][..], &["--state", "Failed"], &["--user", "u"], &["--since", "1h"]] {
+        let output = delete(options);
+        assert_eq!((output.code, output.stdout.as_str()), (0, "[OK] There is no training job to delete\n"), "{options:?}");
+    }
+    assert_eq!(service.requests("DELETE"), 0);
+    assert_eq!((delete(&["-n", "n1"]).code, service.requests("DELETE")), (0, 1));
+}
+
+#[test]
+fn a_watched_job_that_leaves_the_filter_is_told_of() {
+    let home = Home::new();
+    let service = FakeService::start(&["worker-0"], |state, _| state.status["phase"] = "Completed".into());
+    service.state.lock().unwrap().found = 1;
+    let mut command = service.command(&home, &["ma-job", "get-job", "--state", "Running", "--watch"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2);
+    let phases: Vec<Value> =
+        lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap()["status"]["phase"].clone()).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(phases, ["Running", "Completed"]);
 }

@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests may panic and read the environment")]
 
 mod algorithm;
+mod api;
 mod completion;
 mod configure;
+mod doctor;
+mod errors;
 mod fake_service;
 mod generated;
 mod grammar;
@@ -16,8 +19,10 @@ mod ma_job_follow;
 mod ma_job_many;
 mod ma_job_watch;
 mod obs;
+mod output;
 mod release;
 mod shell;
+mod snapshots;
 mod support;
 mod terminal;
 mod topics;

@@ -1,9 +1,11 @@
 //! `ma-job shell` on a platform: with pipes, and on a real terminal (tmux gives one).
 
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{LocalPlatform, Output, binary};
+use crate::fake_service::FakeService;
+use crate::support::{Home, LocalPlatform, Output, binary};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -73,6 +75,20 @@ fn a_command_runs_in_the_task_with_its_streams_and_exit_code() {
         output.stderr.contains("is Terminated").then_some(output)
     });
     assert!(output.code == 1 && output.stderr.contains("not running"), "{output:?}");
+}
+
+#[test]
+fn a_command_that_does_not_read_its_input_is_heard_to_its_end() {
+    let (home, service) = (Home::new(), FakeService::start(&["worker-0"], |_, _| {}));
+    for attempt in 0..20 {
+        let mut command = service.command(&home, &["ma-job", "shell", "j1", "--", "true"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let feeding = std::thread::spawn(move || while input.write_all(&[b'y'; 4096]).is_ok() {});
+        let output = child.wait_with_output().unwrap();
+        feeding.join().unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), &b"said\n"[..]), "{attempt}: {output:?}");
+    }
 }
 
 /// A shell of the user's on a terminal of 40 rows and 120 columns.

@@ -44,3 +44,56 @@ fn copying_describes_every_option_of_obs_copy_and_no_other() {
         assert!(known.contains(name), "`ma-cli help copying` speaks of --{name}, which does not exist");
     }
 }
+
+#[test]
+fn exit_codes_names_every_kind_of_error() {
+    let topics = topics();
+    let page = &topics.iter().find(|(name, _)| *name == "exit-codes").unwrap().1;
+    for kind in ma_cli::error::Kind::ALL {
+        let line = page
+            .lines()
+            .find(|line| line.split(|end: char| !(end.is_alphanumeric() || end == '_')).any(|word| word == kind.name()));
+        // The reader that went away is told nothing.
+        let is_silent = kind == ma_cli::error::Kind::BrokenPipe;
+        assert_eq!(line.is_none(), is_silent, "{}", kind.name());
+        assert!(is_silent || line.unwrap().trim_start().starts_with(&kind.exit_code().to_string()), "{line:?}");
+    }
+}
+
+#[test]
+fn environment_names_every_variable_that_is_read() {
+    let topics = topics();
+    let page = &topics.iter().find(|(name, _)| *name == "environment").unwrap().1;
+    let named: BTreeSet<&str> = page.split(|end: char| !(end.is_ascii_alphanumeric() || end == '_')).collect();
+    let read = regex::Regex::new(
+        r#"env\s*\.get\("([A-Za-z_]+)"\)|"((?:HUAWEICLOUD|MA_CLI|HC|OBS_[AS])[A-Z_]+|REGION_NAME|PROJECT_ID)""#,
+    )
+    .unwrap();
+    let mut folders = vec![std::path::PathBuf::from("src")];
+    let mut found = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                // What the platform gives to jobs is documented with the jobs.
+                if !path.ends_with("platform") {
+                    folders.push(path);
+                }
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            // What is read when the program is built is no variable of a user.
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default().replace("env!(\"", "");
+            for captures in read.captures_iter(&code) {
+                let name = captures.get(1).or(captures.get(2)).unwrap().as_str();
+                found += 1;
+                assert!(
+                    named.contains(name),
+                    "`ma-cli help environment` is silent about {name}, which {} reads",
+                    path.display()
+                );
+            }
+        }
+    }
+    assert!(found > 20, "{found}");
+}

@@ -12,6 +12,7 @@ pub(crate) async fn speak(bench: &Bench) {
     read(bench, &finished).await;
     change(bench, &finished).await;
     stop_and_delete(bench, &finished).await;
+    ask_for_everything(bench).await;
     keep_algorithms(bench).await;
     be_refused(bench).await;
 }
@@ -29,7 +30,7 @@ async fn ask(bench: &Bench) {
     }
 }
 
-/// Runs the example to its end, with every option that a preset engine takes; returns the job's id.
+/// Runs the example to its end; returns the job's id.
 async fn train(bench: &Bench) -> String {
     bench.run(0, Auth::Keys, &["obs", "mb", "obs://digits"]).await;
     bench.run(0, Auth::Keys, &["obs-copy", "--drop-last-dir", "examples/digits/", "obs://digits/"]).await;
@@ -120,6 +121,18 @@ async fn change(bench: &Bench, id: &str) {
     bench.run(0, Auth::Keys, &[&["ma-job", "rerun", id][..], &options].concat()).await;
     // It has ended, and waits no longer.
     bench.run(1, Auth::Keys, &["ma-job", "set-priority", id, "--priority", "2"]).await;
+}
+
+/// There is no such pool, but all is asked for in the service's words.
+async fn ask_for_everything(bench: &Bench) {
+    let options = "--name everything --image-url org/image:tag --uid 1001 --user-command true --policy turbo --priority 3 \
+                   --preemptible --experiment digits --notify urn:smn:r:p:t:JobFailed --predownload train_url --output-env train_url \
+                   --volumes local_path=/mnt/a;read_only=true;nfs_server_path=h:/ --pool-id none --restart-on-hang --auto-restart 2 \
+                   --local-code-dir /home/ma-user/code --working-dir /home/ma-user/code --input-env data_url";
+    let options: Vec<&str> = options.split_whitespace().collect();
+    let job_file = format!("{EXAMPLE}/job.yaml");
+    let engine = &["--boot-file", "", "--framework-type", "", "--framework-version", ""];
+    bench.run(5, Auth::Keys, &[&["ma-job", "submit", &job_file, "-q"][..], engine, &options].concat()).await;
 }
 
 async fn stop_and_delete(bench: &Bench, finished: &str) {

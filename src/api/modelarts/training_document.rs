@@ -7,7 +7,12 @@ use crate::api::modelarts::training_request::{CreateRequest, DATASET, Folder, Vo
 
 /// The body of `POST /v2/{project_id}/training-jobs`.
 pub(super) fn build(request: &CreateRequest) -> Result<Value, Error> {
-    Ok(json!({"kind": "job", "metadata": request.metadata(), "algorithm": request.algorithm()?, "spec": request.spec()?}))
+    let mut document =
+        json!({"kind": "job", "metadata": request.metadata(), "algorithm": request.algorithm()?, "spec": request.spec()?});
+    if !request.ssh_keys.is_empty() {
+        document["endpoints"] = json!({"ssh": {"key_pair_names": request.ssh_keys}});
+    }
+    Ok(document)
 }
 
 impl CreateRequest {
@@ -62,6 +67,12 @@ impl CreateRequest {
         }
         if self.preemptible {
             schedule.insert("preemptible".to_owned(), json!(true));
+        }
+        if let Some(affinity) = &self.affinity {
+            schedule.insert("required_affinity".to_owned(), json!({"affinity_type": affinity}));
+        }
+        if let Some(text) = &self.custom_metrics {
+            spec.insert("custom_metrics".to_owned(), json!([custom_metrics(text)?]));
         }
         if !schedule.is_empty() {
             spec.insert("schedule_policy".to_owned(), Value::Object(schedule));
@@ -129,6 +140,24 @@ fn put(members: &mut Map<String, Value>, key: &str, value: &Option<String>) {
     if let Some(value) = value {
         members.insert(key.to_owned(), json!(value));
     }
+}
+
+/// The service takes ports from 10001 to 20000, and commands of exactly two words of letters, digits and `-_./`.
+fn custom_metrics(text: &str) -> Result<Value, Error> {
+    if let Some((port, path)) = text.strip_prefix("http://:").and_then(|rest| rest.split_once('/')) {
+        let port = port.parse().ok().filter(|port| (10_001..=20_000_u16).contains(port));
+        if let Some(port) = port.filter(|_| (1..=127).contains(&path.len())) {
+            return Ok(json!({"http_get": {"port": port, "path": format!("/{path}")}}));
+        }
+    }
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_plain = |word: &&str| word.chars().all(|character| character.is_ascii_alphanumeric() || "-_./".contains(character));
+    if words.len() == 2 && words.iter().all(is_plain) {
+        return Ok(json!({"exec": {"command": words}}));
+    }
+    invalid(format!(
+        "custom-metrics [{text}] is neither http://:PORT/PATH with a port from 10001 to 20000 nor a command with one argument"
+    ))
 }
 
 fn volume_document(volume: &Volume) -> Result<Value, Error> {
@@ -286,6 +315,9 @@ mod tests {
             auto_stop: Some(4),
             priority: Some(2),
             preemptible: true,
+            affinity: some("cabinet"),
+            custom_metrics: some("http://:10001/m"),
+            ssh_keys: vec!["mine".to_owned()],
             notification: Some(Notification { topic_urn: "urn:smn:r:p:t".to_owned(), events: vec!["JobFailed".to_owned()] }),
             inputs: vec![Folder {
                 name: "d".to_owned(),
@@ -323,9 +355,15 @@ mod tests {
             "resource": {"node_count": 1},
             "volumes": [{"pfs": {"pfs_path": "p", "local_path": "/p"}}, {"obs": {"obs_path": "/b/v/", "local_path": "/v"}}],
             "auto_stop": {"time_unit": "HOURS", "duration": 4},
-            "schedule_policy": {"priority": 2, "preemptible": true},
+            "schedule_policy": {"priority": 2, "preemptible": true, "required_affinity": {"affinity_type": "cabinet"}},
+            "custom_metrics": [{"http_get": {"port": 10001, "path": "/m"}}],
             "notification": {"topic_urn": "urn:smn:r:p:t", "events": ["JobFailed"]},
         });
         assert_eq!(document["spec"], expected);
+        assert_eq!(document["endpoints"], json!({"ssh": {"key_pair_names": ["mine"]}}));
+        for wrong in ["http://:80/m", "http://:10001/", "python", "sh -c 'x'"] {
+            let request = CreateRequest { custom_metrics: some(wrong), ..request() };
+            assert!(request.document().unwrap_err().to_string().contains("custom-metrics"), "{wrong}");
+        }
     }
 }

@@ -118,6 +118,12 @@ pub struct CreateRequest {
     pub priority: Option<u32>,
     /// Whether jobs of a higher priority may take its place.
     pub preemptible: bool,
+    /// What its nodes must have in common: `cabinet`, `hyperinstance`, `networkTopology`.
+    pub affinity: Option<String>,
+    /// Where metrics of the program are collected: `http://:PORT/PATH`, or a command and its argument.
+    pub custom_metrics: Option<String>,
+    /// Key pairs whose owners may log in to the tasks.
+    pub ssh_keys: Vec<String>,
     /// Folder logs are copied to.
     pub log_url: Option<String>,
     /// Mounted file systems.

@@ -13,7 +13,7 @@ use crate::api::{Api, Error, Request};
 /// Most jobs in one page.
 pub const LARGEST_PAGE: u32 = 50;
 /// Pages that are asked for at once when all jobs are listed.
-const PAGES_AT_ONCE: usize = 8;
+const PAGES_AT_ONCE: u64 = 8;
 
 /// What jobs can be sorted by.
 pub const ORDERS: [&str; 4] = ["create_time", "start_time", "duration", "name"];
@@ -57,6 +57,20 @@ pub struct JobPage {
 }
 
 impl SearchRequest {
+    /// Whether a job is one of those that are searched, as far as its document says: for what cannot be taken back. Tags are not in
+    /// the document.
+    pub fn fits(&self, job: &TrainingJob) -> bool {
+        let is = |pointer: &str, wanted: &Option<String>| wanted.as_ref().is_none_or(|wanted| job.text(pointer) == *wanted);
+        let name = job.name().to_lowercase();
+        let created = job.create_time();
+        self.name.as_ref().is_none_or(|part| name.contains(&part.to_lowercase()))
+            && (self.phases.is_empty() || self.phases.contains(&job.phase().to_string()))
+            && is("/metadata/user_name", &self.user)
+            && is("/spec/resource/pool_id", &self.pool)
+            && self.since.is_none_or(|since| created.is_some_and(|created| created >= since))
+            && self.until.is_none_or(|until| created.is_some_and(|created| created <= until))
+    }
+
     /// The body of a search.
     fn document(&self) -> Value {
         let filter = |key: &str, operator: &str, value: &[String]| json!({"key": key, "operator": operator, "value": value});
@@ -104,41 +118,107 @@ pub async fn search(api: &Api, request: &SearchRequest) -> Result<JobPage, Error
 }
 
 /// Lists all jobs that match, whatever page the request names: the first page says how many there are, the others come side by
-/// side. A job that moves to another page meanwhile, because one was created, is there once.
+/// side. What comes decides over that number: the list ends where a page is empty or brings nothing new. A job that moves to
+/// another page meanwhile, because one was created, is there once.
 ///
 /// # Errors
 /// As [`Api::send`].
 pub async fn search_all(api: &Api, request: &SearchRequest) -> Result<Vec<TrainingJob>, Error> {
-    let page = |page: u64| SearchRequest { page, limit: LARGEST_PAGE, ..request.clone() };
-    let first = search(api, &page(0)).await?;
-    let pages = first.count.unwrap_or_default().div_ceil(u64::from(LARGEST_PAGE));
-    let mut jobs = first.jobs;
-    let is_one_page = jobs.len() < LARGEST_PAGE as usize;
-    if first.count.is_none() {
-        // Without a count the end is where a page is not full.
-        let mut next = 1;
-        let mut is_last = is_one_page;
-        while !is_last {
-            let more = search(api, &page(next)).await?.jobs;
-            is_last = more.len() < LARGEST_PAGE as usize;
-            jobs.extend(more);
-            next += 1;
-        }
-    } else if !is_one_page {
-        let others = stream::iter(1..pages).map(|number| async move { search(api, &page(number)).await });
-        let others: Vec<JobPage> = others.buffered(PAGES_AT_ONCE).try_collect().await?;
-        jobs.extend(others.into_iter().flat_map(|page| page.jobs));
-    }
-    let mut seen = HashSet::new();
+    let page = |page: u64| {
+        let request = SearchRequest { page, limit: LARGEST_PAGE, ..request.clone() };
+        async move { search(api, &request).await.map(|page| (page.jobs, page.count)) }
+    };
+    all_pages(page).await
+}
+
+async fn all_pages<F>(page: impl Fn(u64) -> F) -> Result<Vec<TrainingJob>, Error>
+where
+    F: Future<Output = Result<(Vec<TrainingJob>, Option<u64>), Error>>,
+{
+    let (mut jobs, count) = page(0).await?;
+    // A service may give less a page than was asked for.
+    let size = (jobs.len() as u64).max(1);
+    let mut seen: HashSet<String> = HashSet::new();
     jobs.retain(|job| seen.insert(job.id()));
+    let pages = count.map(|count| count.div_ceil(size));
+    let mut next = 1;
+    // Without a number the list goes on while pages are full.
+    let mut is_over = jobs.is_empty() || pages.map_or(size < u64::from(LARGEST_PAGE), |pages| pages <= 1);
+    while !is_over {
+        let known = pages.map_or(1, |pages| pages.saturating_sub(next).clamp(1, PAGES_AT_ONCE));
+        let others = stream::iter(next..next + known).map(&page).buffered(usize::try_from(PAGES_AT_ONCE).unwrap_or(1));
+        let others: Vec<_> = others.try_collect().await?;
+        next += known;
+        let before = seen.len();
+        let shortest = others.iter().map(|(jobs, _)| jobs.len() as u64).min().unwrap_or_default();
+        jobs.extend(others.into_iter().flat_map(|(jobs, _)| jobs).filter(|job| seen.insert(job.id())));
+        is_over = shortest == 0 || seen.len() == before || pages.map_or(shortest < size, |pages| next >= pages);
+    }
     Ok(jobs)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
     use serde_json::json;
 
-    use super::SearchRequest;
+    use super::{SearchRequest, TrainingJob, all_pages};
+
+    /// How many jobs come, and how many pages are asked for, of a list of so many of which a page has so many.
+    async fn listed(total: u64, size: u64, count: Option<u64>) -> (usize, u64) {
+        let asked = AtomicU64::new(0);
+        let page = |page: u64| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let numbers = (page * size).min(total)..((page + 1) * size).min(total);
+            let jobs = numbers.map(|number| TrainingJob(json!({"metadata": {"id": number.to_string()}}))).collect();
+            async move { Ok((jobs, count)) }
+        };
+        (all_pages(page).await.unwrap().len(), asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_number_that_is_wrong_does_not_ask_for_ever() {
+        assert_eq!(listed(0, 50, Some(0)).await, (0, 1));
+        assert_eq!(listed(20, 50, Some(20)).await, (20, 1));
+        assert_eq!(listed(120, 50, Some(120)).await, (120, 3));
+        assert_eq!(listed(120, 50, None).await, (120, 3));
+        // Less a page than was asked for.
+        assert_eq!(listed(45, 20, Some(45)).await, (45, 3));
+        // Far too many are promised.
+        assert_eq!(listed(50, 50, Some(u64::MAX)).await, (50, 9));
+        let again = |_| async { Ok((vec![TrainingJob(json!({"metadata": {"id": "1"}}))], Some(1 << 50))) };
+        assert_eq!(all_pages(again).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_known_by_its_document() {
+        let job = TrainingJob(json!({
+            "metadata": {"id": "j", "name": "Digits-2", "user_name": "u", "create_time": 50},
+            "status": {"phase": "Failed"}, "spec": {"resource": {"pool_id": "p"}},
+        }));
+        let some = |text: &str| Some(text.to_owned());
+        let all = SearchRequest {
+            name: some("digits"),
+            phases: vec!["Failed".to_owned()],
+            user: some("u"),
+            pool: some("p"),
+            since: Some(50),
+            until: Some(50),
+            ..SearchRequest::default()
+        };
+        assert!(all.fits(&job) && SearchRequest::default().fits(&job));
+        for other in [
+            SearchRequest { name: some("letters"), ..all.clone() },
+            SearchRequest { phases: vec!["Running".to_owned()], ..all.clone() },
+            SearchRequest { user: some("v"), ..all.clone() },
+            SearchRequest { pool: some("q"), ..all.clone() },
+            SearchRequest { since: Some(51), ..all.clone() },
+            SearchRequest { until: Some(49), ..all.clone() },
+        ] {
+            assert!(!other.fits(&job), "{other:?}");
+        }
+    }
 
     #[test]
     fn filters_are_what_the_service_knows() {

@@ -150,7 +150,9 @@ impl<'a> Place<'a> {
         if self.path == ["help"] && id == "words" {
             return self.pages(typed).into();
         }
-        let source = Source::of(&self.path, id);
+        // After the id of `ma-job tag` come tags.
+        let is_tag = id == "words" && !self.positionals.is_empty();
+        let source = Source::of(&self.path, id).filter(|_| !is_tag);
         let is_path = matches!(argument.get_value_hint(), ValueHint::AnyPath | ValueHint::FilePath)
             || source == Some(Source::ObjectOrFile)
             || argument

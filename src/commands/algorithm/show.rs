@@ -1,13 +1,12 @@
 //! `algorithm show`.
 
 use serde_json::Value;
-use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::api::modelarts::algorithm::{self, Algorithm, Definition};
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, text};
 
 /// Where a job of an algorithm has its files.
 const MOUNT: &str = "/home/ma-user/modelarts";
@@ -39,8 +38,7 @@ pub async fn run(ctx: &Ctx, args: ShowArgs) -> Result<(), Error> {
 /// Milliseconds since 1970 in local time; empty when there are none.
 pub(super) fn time(milliseconds: Option<i64>, offset: UtcOffset) -> String {
     let moment = milliseconds.and_then(|value| OffsetDateTime::from_unix_timestamp(value.div_euclid(1000)).ok());
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    moment.and_then(|moment| moment.to_offset(offset).format(format).ok()).unwrap_or_default()
+    moment.map(|moment| text::local_time(moment, offset)).unwrap_or_default()
 }
 
 /// One algorithm.
@@ -105,10 +103,29 @@ impl Present for Detail {
 
 fn describe(definition: &Definition) -> String {
     let mut words = vec![definition.kind.to_string()];
-    words.extend(definition.default.as_ref().map(|default| format!("default {default}")));
+    let default = definition.default.as_ref();
+    let shown = |default: &String| if definition.sensitive { "not shown".to_owned() } else { default.clone() };
+    words.extend(default.map(|default| format!("default {}", shown(default))));
     words.extend(Some(definition.allowed.to_string()).filter(|allowed| !allowed.is_empty()));
     words.extend(definition.required.then(|| "required".to_owned()));
     words.extend((!definition.editable).then(|| "fixed".to_owned()));
     words.extend(Some(definition.description.clone()).filter(|text| !text.is_empty()));
     words.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Definition, describe};
+
+    #[test]
+    fn a_default_that_is_a_secret_is_not_shown() {
+        let mut parameter = json!({"name": "key", "value": "s3cret", "constraint": {"type": "String", "editable": false}});
+        assert!(describe(&Definition::read(&parameter)).contains("default s3cret"));
+        parameter["constraint"]["sensitive"] = json!(true);
+        let definition = Definition::read(&parameter);
+        let told = format!("{} {}", describe(&definition), definition.check(Some("other")).unwrap_err());
+        assert!(told.contains("default not shown") && told.contains("fixed") && !told.contains("s3cret"), "{told}");
+    }
 }

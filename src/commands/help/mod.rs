@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, nearest};
 
 /// Show help for a command or a topic
 #[derive(Debug, clap::Args)]
@@ -13,18 +13,26 @@ use crate::error::{Error, Kind};
   ma-cli help exit-codes
   ma-cli help environment")]
 pub struct HelpArgs {
-    /// Names of a command, or a topic: copying, exit-codes, environment
+    /// Names of a command, or a topic: copying, environment, exit-codes, formatting, platform, profiles
     #[arg(value_name = "COMMAND")]
     pub(crate) words: Vec<String>,
 }
 
 /// Topics with their pages, in the order they are named in.
-pub fn topics() -> [(&'static str, String); 3] {
+pub fn topics() -> [(&'static str, String); 6] {
     [
         ("copying", include_str!("copying.txt").to_owned()),
-        ("exit-codes", exit_codes()),
         ("environment", include_str!("environment.txt").to_owned()),
+        ("exit-codes", exit_codes()),
+        ("formatting", include_str!("formatting.txt").to_owned()),
+        ("platform", include_str!("platform.txt").to_owned()),
+        ("profiles", include_str!("profiles.txt").to_owned()),
     ]
+}
+
+/// Whether there is a topic of that name.
+pub fn is_topic(name: &str) -> bool {
+    topics().iter().any(|(topic, _)| *topic == name)
 }
 
 /// Prints a topic. Pages of commands are printed before a command runs, by `cli`.
@@ -37,9 +45,12 @@ pub fn run(ctx: &Ctx, args: &HelpArgs) -> Result<(), Error> {
     if let Some((_, page)) = topics.iter().find(|(name, _)| *name == wanted) {
         return ctx.ui.write(page.as_bytes());
     }
-    let names = topics.map(|(name, _)| name).join(", ");
-    Err(Error::new(Kind::Usage, format!("there is no command or topic [{}]", args.words.join(" ")))
-        .hint(format!("topics are: {names}; `ma-cli -h` lists the commands")))
+    let names = topics.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let mut error = Error::new(Kind::Usage, format!("there is no command or topic [{}]", args.words.join(" ")));
+    if let Some(meant) = nearest(wanted, topics.iter().map(|(name, _)| *name)) {
+        error = error.hint(format!("did you mean: ma-cli help {meant}"));
+    }
+    Err(error.hint(format!("topics are: {names}; `ma-cli -h` lists the commands")))
 }
 
 fn exit_codes() -> String {

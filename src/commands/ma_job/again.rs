@@ -5,11 +5,10 @@ use crate::commands::ma_job::spec::Spec;
 /// The description of the new job.
 pub(super) fn after(before: Spec, overrides: Spec, is_resumed: bool) -> Spec {
     let is_named = overrides.text("name").is_some();
-    let has_new_code =
-        ["code-dir", "image-url", "algorithm-id", "subscription-id"].iter().find(|key| overrides.text(key).is_some());
+    let new_kind = ["image-url", "algorithm-id", "subscription-id"].iter().find(|key| overrides.text(key).is_some());
     let mut before = before;
     // Another kind of algorithm replaces the old one as a whole.
-    if let Some(kind) = has_new_code.filter(|kind| **kind != "code-dir") {
+    if let Some(kind) = new_kind {
         for key in [
             "algorithm-id",
             "subscription-id",
@@ -43,9 +42,9 @@ fn next_name(name: &str) -> String {
     let numbered = name.rsplit_once('-').and_then(|(stem, number)| Some((stem, number.parse::<u16>().ok()?)));
     let (stem, number) = numbered.map_or((name, 2), |(stem, number)| (stem, u32::from(number) + 1));
     let number = format!("-{number}");
-    // Names have 64 characters at most, all of them ASCII.
-    let length = stem.len().min(64 - number.len());
-    format!("{}{number}", &stem[..length])
+    // Names have 64 characters at most.
+    let stem: String = stem.chars().take(64 - number.len()).collect();
+    format!("{stem}{number}")
 }
 
 #[cfg(test)]
@@ -65,6 +64,8 @@ mod tests {
         }
         let long = next_name(&"x".repeat(64));
         assert!(long.len() == 64 && long.ends_with("-2"), "{long}");
+        // No name of this service, but one that another may give.
+        assert_eq!(next_name(&format!("x{}", "é".repeat(70))), format!("x{}-2", "é".repeat(61)));
     }
 
     #[test]
@@ -80,6 +81,11 @@ mod tests {
         assert_eq!(
             (image.text("name"), image.text("code-dir"), image.text("boot-file")),
             (Some("x"), Some("obs://b/c/"), None)
+        );
+        let both = after(old(), read("code-dir: obs://b/d/\nimage-url: o/i:t\n"), false);
+        assert_eq!(
+            (both.text("code-dir"), both.text("framework-version"), both.text("boot-file")),
+            (Some("obs://b/d/"), None, None)
         );
         let algorithm = after(old(), read("algorithm-id: a\n"), false);
         assert_eq!((algorithm.text("code-dir"), algorithm.text("framework-version")), (None, None));

@@ -1,7 +1,8 @@
 //! Cells of the job tables, as the original wrote them.
 
-use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
+
+use crate::ui::text;
 
 /// What stands where there is no time.
 pub(super) const ABSENT: &str = "N/A";
@@ -15,8 +16,7 @@ pub(super) fn duration(milliseconds: u64) -> String {
 /// Milliseconds since 1970 as `YYYY-MM-DD HH:MM:SS` in local time, or `N/A`.
 pub(super) fn time(milliseconds: Option<i64>, offset: UtcOffset) -> String {
     let moment = milliseconds.and_then(|value| OffsetDateTime::from_unix_timestamp(value.div_euclid(1000)).ok());
-    let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    moment.and_then(|moment| moment.to_offset(offset).format(format).ok()).unwrap_or_else(|| ABSENT.to_owned())
+    moment.map_or_else(|| ABSENT.to_owned(), |moment| text::local_time(moment, offset))
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn fill(text: &str, lookup: Lookup<'_>) -> Result<String, Vec<String>> {
             continue;
         }
         filled.push_str(before);
-        let inside = reference.find('}').map(|end| &reference[2..end]);
+        let inside = closing(reference).map(|end| &reference[2..end]);
         let (name, default) = inside.map_or(("", None), |inside| match inside.split_once(":-") {
             Some((name, default)) => (name, Some(default)),
             None => (inside, None),
@@ -49,14 +49,34 @@ fn fill(text: &str, lookup: Lookup<'_>) -> Result<String, Vec<String>> {
             rest = &reference[2..];
             continue;
         }
-        match lookup(name).or_else(|| default.map(str::to_owned)) {
-            Some(value) => filled.push_str(&value),
-            None => unset.push(name.to_owned()),
+        match (lookup(name), default) {
+            (Some(value), _) => filled.push_str(&value),
+            // A default may have references of its own.
+            (None, Some(default)) => match fill(default, lookup) {
+                Ok(default) => filled.push_str(&default),
+                Err(more) => unset.extend(more),
+            },
+            (None, None) => unset.push(name.to_owned()),
         }
         rest = &reference[inside.map_or(0, str::len) + 3..];
     }
     filled.push_str(rest);
     if unset.is_empty() { Ok(filled) } else { Err(unset) }
+}
+
+/// Where the brace that a reference begins with is closed; those of references inside it are not its own.
+fn closing(reference: &str) -> Option<usize> {
+    let mut depth = 0;
+    let bytes = reference.as_bytes();
+    for (index, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'{' if index > 0 && bytes[index - 1] == b'$' => depth += 1,
+            b'}' if depth == 1 => return Some(index),
+            b'}' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn is_name(name: &str) -> bool {
@@ -84,10 +104,15 @@ mod tests {
             ("$A $$ ${", "$A $$ ${"),
             ("${1} ${a b}", "${1} ${a b}"),
             ("$${A} $${C}", "${A} ${C}"),
+            ("${C:-${A}}/x", "1/x"),
+            ("${C:-a${D:-b}c}}", "abc}"),
+            ("${C:-{}", "{"),
+            ("${A} ${", "1 ${"),
         ] {
             assert_eq!(fill(text, &lookup).unwrap(), expected, "{text}");
             assert_eq!(fill(&protect(text), &lookup).unwrap(), text, "{text}");
         }
         assert_eq!(fill("${C}${A}${D}", &lookup).unwrap_err(), ["C", "D"]);
+        assert_eq!(fill("${C:-${D}}", &lookup).unwrap_err(), ["D"]);
     }
 }

@@ -35,19 +35,37 @@ pub(super) struct Finding {
 /// Most characters of a line that are shown.
 const LONGEST_LINE: usize = 160;
 
-/// The first rule that applies: texts in the order of the table, each in the last line that shows it, then exit codes.
+/// Lines between traces of one failure: among these the order of the table decides.
+const TOGETHER: usize = 10;
+/// A trace that is followed by more lines than this is rather a warning than what killed the program.
+const RECENT: usize = 30;
+/// Exit codes that say themselves what happened: the program was ended by SIGABRT, SIGKILL or SIGSEGV.
+const ENDED_BY_SIGNAL: [i64; 3] = [134, 137, 139];
+
+/// The rule that is recognised nearest to the end of the log: each by the last line that shows it, the reason that the service
+/// gives counts as the end. Then exit codes; those of signals before traces that are older.
 pub(super) fn find(lines: &[String], reason: Option<&str>, exit_code: Option<i64>) -> Option<Finding> {
-    let found = RULES.iter().find_map(|rule| {
+    let end = lines.len();
+    let traces = RULES.iter().filter_map(|rule| {
         let Sign::Text(pattern) = rule.sign else { return None };
         let pattern = Regex::new(pattern).ok()?;
-        let shows = |line: &&str| pattern.is_match(line);
-        let line = lines.iter().map(String::as_str).rev().find(shows).or_else(|| reason.filter(shows))?;
-        Some(Finding { rule, line: Some(line.trim().chars().take(LONGEST_LINE).collect()) })
+        let line = lines.iter().rposition(|line| pattern.is_match(line));
+        let reason = reason.filter(|reason| pattern.is_match(reason));
+        let shown = line.map(|line| lines[line].as_str()).or(reason)?;
+        Some((rule, if reason.is_some() { end } else { line? }, shown))
     });
-    found.or_else(|| {
-        let rule = RULES.iter().find(|rule| exit_code.is_some_and(|code| rule.sign == Sign::ExitCode(code)))?;
-        Some(Finding { rule, line: None })
-    })
+    let traces: Vec<_> = traces.collect();
+    let last = traces.iter().map(|(_, place, _)| *place).max();
+    let by_code = RULES.iter().find(|rule| exit_code.is_some_and(|code| rule.sign == Sign::ExitCode(code)));
+    let is_killed = exit_code.is_some_and(|code| ENDED_BY_SIGNAL.contains(&code));
+    let has_recent = last.is_some_and(|last| end - last <= RECENT);
+    let trace = traces.iter().find(|(_, place, _)| last.is_some_and(|last| last - place < TOGETHER));
+    match (trace, by_code) {
+        (Some((rule, _, line)), code) if has_recent || !is_killed || code.is_none() => {
+            Some(Finding { rule, line: Some(line.trim().chars().take(LONGEST_LINE).collect()) })
+        }
+        (_, code) => code.map(|rule| Finding { rule, line: None }),
+    }
 }
 
 const fn text(pattern: &'static str, cause: &'static str, advice: &'static str, source: &'static str) -> Rule {
@@ -70,7 +88,7 @@ const TORCH: &str = "PyTorch, messages of torch.cuda and torch.utils.data";
 const NCCL: &str = "NCCL user guide, troubleshooting";
 const SHELL: &str = "POSIX shell, exit status of commands, and signal(7)";
 
-/// The special before the general: the first that applies is told.
+/// The special before the general.
 const RULES: &[Rule] = &[
     text("GetO[bo]sTokenException", "OBS traffic limiting", "try again later, or ask the support of OBS", ANALYSIS),
     text(
@@ -247,6 +265,21 @@ mod tests {
         assert!(
             cause(&[], Some("Training code download failed: x"), None).is_some_and(|cause| cause.starts_with("code or data"))
         );
+    }
+
+    #[test]
+    fn what_is_nearest_to_the_end_is_the_cause() {
+        let warning = "W tensorflow: libcudart.so.10.1: cannot open shared object file: No such file or directory";
+        let long: Vec<&str> = [&[warning][..], &["epoch"; 300]].concat();
+        assert!(cause(&long, None, Some(137)).is_some_and(|cause| cause.contains("SIGKILL")));
+        assert_eq!(cause(&[&long[..], &["MemoryError"]].concat(), None, Some(1)), Some("the memory of the node is used up"));
+        assert_eq!(
+            cause(&long, Some("inputs download failed"), Some(1)),
+            Some("code or data could not be brought to the node")
+        );
+        // Just before the end it may be what killed the program, and without a signal it is the best there is.
+        assert_eq!(cause(&long[..20], None, Some(134)), Some("a library is missing in the image"));
+        assert_eq!(cause(&long, None, Some(1)), Some("a library is missing in the image"));
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Findings {
                 line: problem.line,
                 key: problem.key,
                 level: Level::Error,
-                message: problem.message,
+                message: problem.hint.map_or(problem.message.clone(), |hint| format!("{}; {hint}", problem.message)),
             }));
             spec = spec.merge(read);
         }

@@ -10,12 +10,10 @@ use crate::commands::ma_job::spec::Spec;
 const MOUNT: &str = "/home/ma-user/modelarts";
 
 /// Parts of a job's document that no job file can say, and what they are called.
-const LEFT_OUT: [(&str, &str); 6] = [
+const LEFT_OUT: [(&str, &str); 4] = [
     ("/algorithm/autosearch_config_path", "the file of the search for hyperparameters"),
     ("/tasks", "tasks of several kinds"),
-    ("/endpoints/ssh", "SSH keys"),
-    ("/spec/custom_metrics", "metrics of its own"),
-    ("/spec/schedule_policy/required_affinity", "what its nodes have in common"),
+    ("/spec/schedule_policy/required_affinity/node_affinity", "the nodes it may run on"),
     ("/spec/resource/main_container_customized_flavor", "a flavor of its own"),
 ];
 
@@ -42,6 +40,8 @@ pub(super) fn spec(job: &TrainingJob, tags: Vec<(String, String)>) -> Spec {
         ("preemptible", job.0["spec"]["schedule_policy"]["preemptible"].as_bool().unwrap_or_default()),
     ];
     spec.truths.extend(truths.into_iter().filter(|(_, is_true)| *is_true));
+    let keys: Vec<_> = list(job, "/endpoints/ssh/key_pair_names").filter_map(|name| name.as_str().map(str::to_owned)).collect();
+    spec.names.extend((!keys.is_empty()).then_some(("ssh-key", keys)));
     spec.inputs = folders(job, "inputs");
     spec.outputs = folders(job, "outputs");
     let parameters: Vec<_> = list(job, "/algorithm/parameters")
@@ -66,6 +66,12 @@ pub(super) fn left_out(job: &TrainingJob) -> Vec<&'static str> {
     found.map(|(_, what)| *what).collect()
 }
 
+/// Hyperparameters whose values are secrets, by what the algorithm says of them.
+pub(super) fn sensitive(job: &TrainingJob) -> Vec<String> {
+    let is_secret = |parameter: &&Value| parameter.pointer("/constraint/sensitive").is_some_and(|secret| *secret == true);
+    list(job, "/algorithm/parameters").filter(is_secret).map(|parameter| member(parameter, "name")).collect()
+}
+
 fn texts(job: &TrainingJob, spec: &mut Spec) {
     let mut put = |key: &'static str, text: String| {
         if !text.is_empty() {
@@ -88,7 +94,7 @@ fn texts(job: &TrainingJob, spec: &mut Spec) {
     if is_own_code {
         let code_dir = job.text("/algorithm/code_dir");
         let boot_file = job.text("/algorithm/boot_file");
-        put("boot-file", boot_file.strip_prefix(&code_dir).map_or(boot_file.clone(), str::to_owned));
+        put("boot-file", below(&boot_file, &code_dir).unwrap_or(&boot_file).to_owned());
         put("code-dir", address(&code_dir));
         put("user-command", job.text("/algorithm/command"));
         let engine = |key: &str| job.text(&format!("/algorithm/engine/{key}"));
@@ -106,7 +112,26 @@ fn texts(job: &TrainingJob, spec: &mut Spec) {
     put("train-instance-type", job.text("/spec/resource/flavor_id"));
     put("pool-id", job.text("/spec/resource/pool_id"));
     put("policy", Some(job.text("/spec/resource/policy")).filter(|policy| policy != DEFAULT_POLICY).unwrap_or_default());
+    put("affinity", job.text("/spec/schedule_policy/required_affinity/affinity_type"));
+    put("custom-metrics", job.0.pointer("/spec/custom_metrics/0").map(custom_metrics).unwrap_or_default());
     put("log-url", address(&job.text("/spec/log_export_path/obs_url")));
+}
+
+/// Where metrics are collected, as users write it.
+fn custom_metrics(document: &Value) -> String {
+    match document["http_get"]["port"].as_u64() {
+        Some(port) => format!("http://:{port}{}", member(&document["http_get"], "path")),
+        None => {
+            let words = document["exec"]["command"].as_array().into_iter().flatten();
+            words.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+/// The path of a file below a folder, whose address may lack the slash at its end.
+fn below<'a>(file: &'a str, folder: &str) -> Option<&'a str> {
+    let folder = Some(folder.trim_end_matches('/')).filter(|folder| !folder.is_empty())?;
+    file.strip_prefix(folder)?.strip_prefix('/').map(|name| name.trim_start_matches('/')).filter(|name| !name.is_empty())
 }
 
 /// Where the service puts code whose place nobody chose.
@@ -183,7 +208,7 @@ fn is_something(value: &Value) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::{left_out, spec};
+    use super::{below, left_out, sensitive, spec};
     use crate::api::modelarts::training_job::TrainingJob;
     use crate::commands::ma_job::{job_file, request, written};
 
@@ -219,7 +244,8 @@ mod tests {
                 "log_export_path": {"obs_url": "/b/l/"},
                 "volumes": [{"nfs": {"nfs_server_path": "h:/", "local_path": "/m", "read_only": true}}],
                 "auto_stop": {"time_unit": "HOURS", "duration": 4},
-                "schedule_policy": {"priority": 2},
+                "schedule_policy": {"priority": 2, "required_affinity": {"affinity_type": "cabinet"}},
+                "custom_metrics": [{"exec": {"command": ["sh", "/m.sh"]}}],
                 "notification": {"topic_urn": "urn:smn:r:p:t", "events": ["JobFailed"]},
             },
         });
@@ -235,6 +261,21 @@ mod tests {
         job["algorithm"]["outputs"][0]["local_dir"] = json!("/home/ma-user/modelarts/outputs/o_0");
         job["spec"]["resource"]["flavor_name"] = json!("F");
         assert_eq!(again(&job), request);
+        // Other clients leave the slash out.
+        job["algorithm"]["code_dir"] = json!("/b/code");
+        assert_eq!(again(&job), request);
+    }
+
+    #[test]
+    fn the_boot_file_is_told_relative_to_the_code() {
+        for (file, folder, expected) in [
+            ("/b/code/main.py", "/b/code", Some("main.py")),
+            ("/b/code/a/main.py", "/b/code/", Some("a/main.py")),
+            ("/b/code2/main.py", "/b/code", None),
+            ("/b/main.py", "", None),
+        ] {
+            assert_eq!(below(file, folder), expected, "{file} {folder}");
+        }
     }
 
     #[test]
@@ -252,6 +293,13 @@ mod tests {
         assert_eq!(again(&job), request);
         job["endpoints"] = json!({"ssh": {"key_pair_names": ["k"]}});
         job["tasks"] = json!([]);
-        assert_eq!(left_out(&TrainingJob(job)), ["SSH keys"]);
+        request["endpoints"] = job["endpoints"].clone();
+        assert_eq!(again(&job), request);
+        assert_eq!(left_out(&TrainingJob(job.clone())), [""; 0]);
+        job["algorithm"]["parameters"] =
+            json!([{"name": "key", "value": "s", "constraint": {"sensitive": true}}, {"name": "lr", "value": "1"}]);
+        assert_eq!(sensitive(&TrainingJob(job.clone())), ["key"]);
+        job["spec"]["resource"]["main_container_customized_flavor"] = json!({"cpu_core_num": 1});
+        assert_eq!(left_out(&TrainingJob(job)), ["a flavor of its own"]);
     }
 }

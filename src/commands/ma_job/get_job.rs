@@ -5,12 +5,12 @@ use clap::value_parser;
 use time::UtcOffset;
 
 use crate::api::Api;
-use crate::api::modelarts::training_job;
 use crate::api::modelarts::training_search::{self, LARGEST_PAGE, ORDERS, SearchRequest};
 use crate::commands::ma_job::failure;
 use crate::commands::ma_job::job_filter::JobFilter;
 use crate::commands::ma_job::job_table::{JobDetail, JobList};
 use crate::commands::ma_job::job_watch;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
@@ -98,8 +98,7 @@ pub async fn run(ctx: &Ctx, args: GetJobArgs) -> Result<(), Error> {
 }
 
 async fn show(ctx: &Ctx, api: &Api, id: &str, verbose: bool) -> Result<(), Error> {
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-    let job = training_job::show(api, id).await.map_err(context)?;
+    let job = named::show(api, id).await?;
     ctx.ui.emit(&JobDetail { job: job.clone(), verbose, offset: offset(ctx) })?;
     failure::explain(ctx, api, &job).await;
     Ok(())

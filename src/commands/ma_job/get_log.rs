@@ -6,16 +6,17 @@ use regex::Regex;
 use time::OffsetDateTime;
 
 use crate::api::Api;
-use crate::api::modelarts::{training_job, training_log};
+use crate::api::modelarts::training_log;
 use crate::commands::ma_job::failure;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::log::{self, FIRST_TASK, Logs, Tasks};
 use crate::commands::ma_job::log_lines::Choice;
 use crate::commands::ma_job::log_table::LogTable;
 use crate::commands::ma_job::moment;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::watch::Watch;
 use crate::ctx::Ctx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::ui::Format;
 
 /// Print the log of a task
@@ -65,25 +66,30 @@ pub struct GetLogArgs {
 pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     let tasks = if args.all_tasks { Tasks::All } else { Tasks::One(args.task_id.clone()) };
     let is_text = matches!(ctx.ui.format(), Format::Table | Format::Jsonl);
     if let Some(folder) = &args.download {
         let tasks = match tasks {
             Tasks::One(task) => vec![task],
-            Tasks::All => training_job::show(&api, id).await.map_err(context)?.tasks(),
+            Tasks::All => named::show(&api, id).await?.tasks(),
         };
         for path in log::save(&api, id, &tasks, &ctx.env.directory.join(folder)).await? {
             ctx.ui.ok(&format!("Successfully download [{}]", path.display()))?;
         }
         return Ok(());
     }
+    let is_chosen = args.all_tasks || args.no_system || args.grep.is_some() || args.since.is_some() || args.tail.is_some();
+    if !is_text && is_chosen {
+        let message = "this format gives the newest part of one task's log as the service sends it; \
+                       --all-tasks, --since, --tail, --grep and --no-system choose among lines";
+        return Err(Error::new(Kind::Usage, message).hint("lines as JSON documents: -F jsonl"));
+    }
     let choice = Choice { grep: args.grep, no_system: args.no_system, since: args.since, tail: args.tail };
     let mut logs = is_text.then(|| Logs::new(ctx, &api, id, tasks, choice));
     if args.follow {
         // From here on Ctrl-C ends the following in good order.
         ctx.cancel();
-        let job = training_job::show(&api, id).await.map_err(context)?;
+        let job = named::show(&api, id).await?;
         let mut watch = Watch::new(ctx, &api, id);
         (watch.logs, watch.tells_reasons) = (logs, true);
         let job = watch.run(job).await?;
@@ -93,7 +99,7 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
         return failure::conclude(ctx, &api, &job, is_text).await;
     }
     match &mut logs {
-        Some(logs) => logs.print_once(&training_job::show(&api, id).await.map_err(context)?).await,
+        Some(logs) => logs.print_once(&named::show(&api, id).await?).await,
         None => emit(ctx, &api, id, &args.task_id).await,
     }
 }

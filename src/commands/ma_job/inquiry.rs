@@ -17,26 +17,64 @@ use crate::obs::{self, ObsUrl};
 const MOST_ENTRIES: u64 = 1000;
 const MOST_BYTES: u64 = 5 << 30;
 
-/// Asks, and adds what is wrong.
-///
-/// # Errors
-/// Service or store cannot be asked at all.
-pub(super) async fn inquire(
-    ctx: &Ctx,
-    request: &CreateRequest,
-    uploads: &[Upload],
-    findings: &mut Findings,
-) -> Result<(), Error> {
-    let api = ctx.modelarts()?;
-    engine(&api, request, findings).await?;
-    flavor(&api, request, findings).await?;
-    if let Some(id) = &request.pool_id {
-        dedicated_pool(&api, id, findings).await?;
+/// Asks, and adds what is wrong. A question that nobody answers is a warning, and the others are asked all the same; gives the
+/// first such error, with which the job cannot be called good.
+pub(super) async fn inquire(ctx: &Ctx, request: &CreateRequest, uploads: &[Upload], findings: &mut Findings) -> Option<Error> {
+    let mut unanswered = Unanswered::default();
+    match ctx.modelarts() {
+        Ok(api) => service(&api, request, findings, &mut unanswered).await,
+        Err(error) => unanswered.add("", error, findings),
     }
-    if let Some(id) = &request.algorithm_id {
-        of_algorithm(&api, id, request, findings).await?;
+    match ctx.obs() {
+        Ok(client) => {
+            let answer = places(&client, request, uploads, findings).await;
+            unanswered.keep("", answer, findings);
+        }
+        Err(error) => unanswered.add("", error, findings),
     }
-    places(&ctx.obs()?, request, uploads, findings).await
+    unanswered.first
+}
+
+/// Questions without an answer.
+#[derive(Debug, Default)]
+struct Unanswered {
+    first: Option<Error>,
+}
+
+impl Unanswered {
+    fn keep(&mut self, key: &str, answer: Result<(), Error>, findings: &mut Findings) {
+        if let Err(error) = answer {
+            self.add(key, error, findings);
+        }
+    }
+
+    fn add(&mut self, key: &str, error: Error, findings: &mut Findings) {
+        findings.add(Level::Warning, key, format!("could not be checked: {error}"));
+        self.first.get_or_insert(error);
+    }
+
+    /// Whether the service is out of reach: further questions would only take time.
+    fn is_out_of_reach(&self) -> bool {
+        self.first.as_ref().is_some_and(|error| error.kind == Kind::Network)
+    }
+}
+
+/// What the service knows.
+async fn service(api: &Api, request: &CreateRequest, findings: &mut Findings, unanswered: &mut Unanswered) {
+    let answer = engine(api, request, findings).await;
+    unanswered.keep("framework-version", answer, findings);
+    if !unanswered.is_out_of_reach() {
+        let answer = flavor(api, request, findings).await;
+        unanswered.keep("train-instance-type", answer, findings);
+    }
+    if let Some(id) = request.pool_id.as_ref().filter(|_| !unanswered.is_out_of_reach()) {
+        let answer = dedicated_pool(api, id, findings).await;
+        unanswered.keep("pool-id", answer, findings);
+    }
+    if let Some(id) = request.algorithm_id.as_ref().filter(|_| !unanswered.is_out_of_reach()) {
+        let answer = of_algorithm(api, id, request, findings).await;
+        unanswered.keep("algorithm-id", answer, findings);
+    }
 }
 
 async fn engine(api: &Api, request: &CreateRequest, findings: &mut Findings) -> Result<(), Error> {

@@ -43,7 +43,8 @@ pub(super) struct Problem {
     pub(super) key: Option<String>,
     /// What is expected there.
     pub(super) message: String,
-    hint: Option<String>,
+    /// What to do about it.
+    pub(super) hint: Option<String>,
 }
 
 impl Problem {

@@ -1,6 +1,6 @@
 //! Options that choose among training jobs.
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
 
 use crate::api::modelarts::training_search::SearchRequest;
 use crate::commands::ma_job::moment;
@@ -17,7 +17,7 @@ pub(super) struct JobFilter {
     #[arg(long, value_name = "STATE", value_delimiter = ',', ignore_case = true, value_parser = PossibleValuesParser::new(PHASES))]
     state: Vec<String>,
     /// Only jobs of this user
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
     /// Only jobs created since: a duration (90m, 7d) or a time (2024-05-01T10:00:00Z)
     #[arg(long, value_name = "TIME")]
@@ -26,10 +26,10 @@ pub(super) struct JobFilter {
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Only jobs in this dedicated pool
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
     pool: Option<String>,
     /// Only jobs with this tag, and this value of it if one is given
-    #[arg(long, value_name = "KEY[=VALUE]")]
+    #[arg(long, value_name = "KEY[=VALUE]", value_parser = tag)]
     tag: Vec<String>,
 }
 
@@ -62,6 +62,11 @@ impl JobFilter {
             ..SearchRequest::default()
         })
     }
+}
+
+/// A tag must have a key: without one it would choose every job.
+fn tag(text: &str) -> Result<String, String> {
+    if text.split('=').next().is_none_or(str::is_empty) { Err("it has no key".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 /// Milliseconds since 1970.

@@ -37,6 +37,10 @@ impl Present for JobList {
     fn document(&self) -> Value {
         self.jobs.iter().map(|job| job.0.clone()).collect()
     }
+
+    fn is_sorted(&self) -> bool {
+        true
+    }
 }
 
 /// One job: its line of the list, or with `verbose` everything worth knowing.

@@ -7,7 +7,8 @@ use futures_util::{StreamExt as _, stream};
 use crate::api::Api;
 use crate::api::modelarts::training_job::TrainingJob;
 use crate::commands::ma_job::log_lines::{Choice, Lines, Look};
-use crate::commands::ma_job::log_reader::{LogReader, Piece};
+use crate::commands::ma_job::log_reader::{LINK_FAILURES, LogReader, Piece};
+use crate::commands::ma_job::rhythm::may_pass;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::ui::Format;
@@ -15,8 +16,8 @@ use crate::ui::Format;
 /// Logs that are read at the same time.
 const AT_ONCE: usize = 4;
 
-/// How often a log that is printed once is asked for again after its connection broke.
-const ATTEMPTS: u32 = 5;
+/// How often a log that is printed once is asked for when its connection breaks or the service fails.
+const ATTEMPTS: u32 = LINK_FAILURES;
 
 /// The task that leads the others.
 pub(super) const FIRST_TASK: &str = "worker-0";
@@ -76,7 +77,7 @@ impl<'a> Logs<'a> {
         let mut attempt = 1;
         loop {
             match self.print_new(job).await {
-                Err(error) if error.kind == Kind::Network && attempt < ATTEMPTS => attempt += 1,
+                Err(error) if may_pass(&error) && attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
                 Ok(_) => return self.end(),
             }
@@ -192,7 +193,7 @@ pub(super) async fn save(api: &Api, id: &str, tasks: &[String], folder: &Path) -
                 }
             };
             match reader.read_new(&mut take).await {
-                Err(error) if error.kind == Kind::Network && attempt < ATTEMPTS => attempt += 1,
+                Err(error) if may_pass(&error) && attempt < ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
                 Ok(_) => break,
             }

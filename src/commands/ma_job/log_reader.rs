@@ -13,6 +13,9 @@ const LONG: u64 = 256 * 1024;
 /// How long a link is used; it is valid for five minutes.
 const LINK_LIFE: Duration = Duration::from_secs(240);
 
+/// After so many failures in a row, without a byte, of a link, what the preview shows has to do.
+pub(super) const LINK_FAILURES: u32 = 5;
+
 /// How much of what was read last is kept, to recognise a log that was replaced by another of the same length or longer.
 const REMEMBERED: usize = 256;
 
@@ -71,12 +74,14 @@ pub(super) struct LogReader<'a> {
     link: Option<(String, Instant)>,
     /// Whether links give any part; `None` while that is not known.
     has_ranges: Option<bool>,
+    /// How often in a row the link gave nothing: its host may be out of reach where the service is not.
+    link_failures: u32,
 }
 
 impl<'a> LogReader<'a> {
     /// Nothing is read yet.
     pub(super) fn new(api: &'a Api, id: &'a str, task: &str) -> Self {
-        Self { api, id, task: task.to_owned(), position: Position::default(), link: None, has_ranges: None }
+        Self { api, id, task: task.to_owned(), position: Position::default(), link: None, has_ranges: None, link_failures: 0 }
     }
 
     /// The task.
@@ -106,7 +111,8 @@ impl<'a> LogReader<'a> {
         if self.position.read >= LONG && self.has_ranges != Some(false) {
             match self.read_link(sink).await {
                 Ok(is_new) if self.has_ranges == Some(true) => return Ok(is_new),
-                Err(trouble) if !trouble.is_refusal => return Err(trouble.error),
+                // A preview is read again and again from its beginning, but may well be had.
+                Err(trouble) if !trouble.is_refusal && self.link_failures < 2 => return Err(trouble.error),
                 _ => self.has_ranges = Some(false),
             }
         }
@@ -127,7 +133,7 @@ impl<'a> LogReader<'a> {
             // The preview holds the newest part only, or not the very bytes; the whole log has them.
             match self.read_link(sink).await {
                 Ok(is_new) => return Ok(is_new),
-                Err(trouble) if !trouble.is_refusal => return Err(trouble.error),
+                Err(trouble) if !trouble.is_refusal && self.link_failures < LINK_FAILURES => return Err(trouble.error),
                 Err(trouble) => sink(Piece::Missing(preview.start().saturating_sub(self.position.read), &trouble.error))?,
             }
         }
@@ -148,11 +154,7 @@ impl<'a> LogReader<'a> {
     }
 
     fn trouble(&self, error: crate::api::Error) -> Trouble {
-        let is_refusal = match &error {
-            crate::api::Error::Service(refusal) => !refusal.status.is_server_error() && refusal.status.as_u16() != 429,
-            crate::api::Error::Http(_) => false,
-            _ => true,
-        };
+        let is_refusal = error.is_refusal();
         Trouble { error: self.context(error), is_refusal }
     }
 
@@ -161,8 +163,16 @@ impl<'a> LogReader<'a> {
         sink(Piece::Replaced)
     }
 
-    /// Hands on what the link gives beyond what was read.
+    /// Hands on what the link gives beyond what was read, and counts how often it gives nothing.
     async fn read_link(&mut self, sink: Sink<'_>) -> Result<bool, Trouble> {
+        let before = self.position.read;
+        let outcome = self.try_link(sink).await;
+        let has_given = outcome.is_ok() || self.position.read != before;
+        self.link_failures = if has_given { 0 } else { self.link_failures.saturating_add(1) };
+        outcome
+    }
+
+    async fn try_link(&mut self, sink: Sink<'_>) -> Result<bool, Trouble> {
         let mut is_link_new = false;
         loop {
             let link = self.link(&mut is_link_new).await?;

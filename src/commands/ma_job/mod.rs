@@ -39,6 +39,7 @@ mod log_table;
 pub mod metrics;
 mod metrics_view;
 mod moment;
+mod named;
 mod request;
 pub mod rerun;
 mod rhythm;

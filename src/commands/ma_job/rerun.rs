@@ -60,19 +60,51 @@ pub async fn run(ctx: &Ctx, args: RerunArgs) -> Result<(), Error> {
         ctx.ui.warn(&format!("the new job does not take over {part}"));
     }
     let after = again::after(before.clone(), overrides, args.resume);
+    let secret = from_job::sensitive(&job);
     for (key, old, new) in written::changes(&before, &after) {
-        tell(ctx, &key, old.as_ref(), new.as_ref());
+        for (sign, value) in [("-", old), ("+", new)] {
+            if let Some(value) = value {
+                ctx.ui.note(&format!("{sign} {key}: {}", shown(&key, &value, &secret)));
+            }
+        }
     }
     let launch = Launch::new(ctx, after)?;
     if args.dry_run { launch.show(ctx).await } else { submit::attend(ctx, launch, args.quiet, &args.watching).await }
 }
 
-/// One change, as a difference shows it.
-fn tell(ctx: &Ctx, key: &str, old: Option<&Value>, new: Option<&Value>) {
-    let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    for (sign, value) in [("-", old), ("+", new)] {
-        if let Some(value) = value {
-            ctx.ui.note(&format!("{sign} {key}: {}", shown(value)));
+/// A value as a difference shows it. What is shown here may be kept: of environment variables, which may hold secrets, and of
+/// hyperparameters that are `secret` there is the name.
+fn shown(key: &str, value: &Value, secret: &[String]) -> String {
+    match value {
+        Value::Array(parameters) if key == "parameters" && !secret.is_empty() => {
+            let mut parameters = parameters.clone();
+            for (name, value) in parameters.iter_mut().filter_map(Value::as_object_mut).flatten() {
+                if secret.contains(name) {
+                    *value = "…".into();
+                }
+            }
+            Value::Array(parameters).to_string()
         }
+        Value::Object(variables) if key == "env-variables" => {
+            variables.keys().map(|name| format!("{name}=…")).collect::<Vec<_>>().join(" ")
+        }
+        Value::String(text) => text.clone(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::shown;
+
+    #[test]
+    fn a_difference_shows_no_value_of_a_variable() {
+        let variables = json!({"TOKEN": "s3cret", "COLOUR": "blue"});
+        assert_eq!(shown("env-variables", &variables, &[]), "TOKEN=… COLOUR=…");
+        let parameters = json!([{"epoch": "1"}, {"key": "s3cret"}]);
+        assert_eq!(shown("parameters", &parameters, &["key".to_owned()]), r#"[{"epoch":"1"},{"key":"…"}]"#);
+        assert_eq!(shown("name", &json!("n"), &[]), "n");
     }
 }

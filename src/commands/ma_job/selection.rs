@@ -1,11 +1,13 @@
 //! Verbs that do something to several jobs: `stop` and `delete`.
 
+use clap::builder::NonEmptyStringValueParser;
 use futures_util::{StreamExt as _, stream};
 
 use crate::api::Api;
 use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
 use crate::api::modelarts::training_search;
 use crate::commands::ma_job::job_filter::JobFilter;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 
@@ -25,7 +27,7 @@ pub(super) struct SelectionArgs {
     #[arg(short = 'i', long, value_name = "TEXT")]
     job_id: Option<String>,
     /// All jobs whose name contains this
-    #[arg(short = 'n', long, value_name = "TEXT")]
+    #[arg(short = 'n', long, value_name = "TEXT", value_parser = NonEmptyStringValueParser::new())]
     job_name: Option<String>,
     #[command(flatten)]
     filter: JobFilter,
@@ -87,7 +89,8 @@ impl SelectionArgs {
         if ids.is_empty() {
             let request = self.filter.request(self.job_name.as_ref())?;
             let mut jobs = training_search::search_all(api, &request).await?;
-            jobs.retain(|job| (action.is_possible)(&job.phase()));
+            // A service that does not know a filter leaves it out, and gives jobs that nobody chose.
+            jobs.retain(|job| request.fits(job) && (action.is_possible)(&job.phase()));
             return Ok((jobs, Vec::new()));
         }
         if self.job_name.is_some() || !self.filter.is_empty() {
@@ -95,10 +98,7 @@ impl SelectionArgs {
         }
         let mut known = std::collections::HashSet::new();
         ids.retain(|id| known.insert(id.as_str()));
-        let shown = stream::iter(ids).map(|id| async move {
-            let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-            training_job::show(api, id).await.map_err(context)
-        });
+        let shown = stream::iter(ids).map(|id| named::show(api, id));
         let (mut jobs, mut failures) = (Vec::new(), Vec::new());
         let mut shown = Box::pin(shown.buffered(AT_ONCE));
         while let Some(shown) = shown.next().await {

@@ -1,5 +1,7 @@
 //! `ma-job shell`.
 
+use std::convert::Infallible;
+
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::Api;
@@ -112,13 +114,15 @@ async fn converse(ctx: &Ctx, mut listener: Listener, mut speaker: Speaker, has_t
                 },
             };
             if let Err(error) = sent {
-                return error;
+                // The program no longer listens; what it said, and how it ended, is still to come.
+                tracing::debug!("nothing more is sent: {error}");
+                return std::future::pending::<Infallible>().await;
             }
         }
     };
     tokio::select! {
         code = listening => code,
-        error = speaking => Err(broken(error)),
+        never = speaking => match never {},
         () = any(&mut told) => Err(Error::new(Kind::Interrupted, "ended by a signal; the task goes on")),
     }
 }

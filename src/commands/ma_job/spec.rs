@@ -37,7 +37,7 @@ pub(super) enum Shape {
 }
 
 /// Every key of a job file, in the order in which job files are written.
-pub(super) const KEYS: [(&str, Shape); 40] = [
+pub(super) const KEYS: [(&str, Shape); 43] = [
     ("name", Shape::Text),
     ("description", Shape::Text),
     ("workspace-id", Shape::Text),
@@ -70,12 +70,15 @@ pub(super) const KEYS: [(&str, Shape); 40] = [
     ("policy", Shape::Word(&POLICIES)),
     ("priority", Shape::Number(1, 3)),
     ("preemptible", Shape::Truth),
+    ("affinity", Shape::Word(&AFFINITIES)),
     ("volumes", Shape::Volumes),
     ("auto-restart", Shape::Number(0, 128)),
     ("unconditional-restart", Shape::Truth),
     ("restart-on-hang", Shape::Truth),
     ("auto-stop", Shape::Hours),
     ("notify", Shape::Notification),
+    ("custom-metrics", Shape::Text),
+    ("ssh-key", Shape::Names),
     ("tag", Shape::Pairs),
     ("quiet", Shape::Truth),
 ];
@@ -88,6 +91,9 @@ pub(super) const DATA_INPUT: &str = "data_url";
 
 /// Values of `policy`.
 pub(super) const POLICIES: [&str; 4] = ["regular", "economic", "turbo", "auto"];
+
+/// Values of `affinity`: what the nodes of a job must have in common.
+pub(super) const AFFINITIES: [&str; 3] = ["cabinet", "hyperinstance", "networkTopology"];
 
 /// A merged description of a job; what is not there was not said.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -3,7 +3,7 @@
 use clap::builder::PossibleValuesParser;
 use clap::value_parser;
 
-use crate::commands::ma_job::spec::{POLICIES, Spec};
+use crate::commands::ma_job::spec::{AFFINITIES, POLICIES, Spec};
 use crate::commands::ma_job::{folders, lists, values};
 use crate::error::{Error, Kind};
 
@@ -91,8 +91,8 @@ pub(super) struct JobOptions {
     /// Experiment that the job belongs to: name or id
     #[arg(long, value_name = "TEXT")]
     experiment: Option<String>,
-    /// Where code and data of this machine are uploaded to: a folder named after the job is made there. Without log-url, logs go
-    /// there too [default: a folder ma-cli/ in the bucket of log-url or of an output]
+    /// Where code and data of this machine are uploaded to: a folder named after the job is made there, with a folder for each
+    /// version of the code. Without log-url, logs go there too [default: a folder ma-cli/ in the bucket of log-url or of an output]
     #[arg(long, value_name = "OBS_PATH")]
     obs_path: Option<String>,
     /// Input whose local path is handed over as an environment variable of its name, not as a parameter
@@ -110,6 +110,9 @@ pub(super) struct JobOptions {
     /// Let jobs of a higher priority take its place
     #[arg(long)]
     preemptible: bool,
+    /// What the nodes of the job must have in common, in a dedicated pool
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(AFFINITIES))]
+    affinity: Option<String>,
     /// Start the job again when hardware or environment fail, N times at most (1-128; 0 never)
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(0..=128))]
     auto_restart: Option<u32>,
@@ -125,6 +128,12 @@ pub(super) struct JobOptions {
     /// TOPIC[:EVENT,…]: tell that topic of these events; without events, of how the job ended
     #[arg(long, value_name = "TOPIC")]
     notify: Option<String>,
+    /// Where the service collects metrics of the program: http://:PORT/PATH, or a command and its argument that print them
+    #[arg(long, value_name = "TEXT")]
+    custom_metrics: Option<String>,
+    /// Key pair whose owner may log in to the tasks of the job
+    #[arg(long, value_name = "NAME")]
+    ssh_key: Vec<String>,
     /// KEY=VALUE: a tag of the job, 20 at most
     #[arg(long, value_name = "KEY=VALUE")]
     tag: Vec<String>,
@@ -148,7 +157,12 @@ impl JobOptions {
             ("unconditional-restart", self.unconditional_restart),
             ("restart-on-hang", self.restart_on_hang),
         ];
-        let names = [("input-env", &self.input_env), ("output-env", &self.output_env), ("predownload", &self.predownload)];
+        let names = [
+            ("input-env", &self.input_env),
+            ("output-env", &self.output_env),
+            ("predownload", &self.predownload),
+            ("ssh-key", &self.ssh_key),
+        ];
         let pairs = [
             ("env-variables", each("--env-variables", &self.env_variables, lists::variable)?),
             ("tag", each("--tag", &self.tag, lists::variable)?),
@@ -191,6 +205,8 @@ impl JobOptions {
             ("framework-version", self.framework_version),
             ("workspace-id", self.workspace_id),
             ("policy", policy),
+            ("affinity", self.affinity),
+            ("custom-metrics", self.custom_metrics),
             ("algorithm-id", self.algorithm_id),
             ("subscription-id", self.subscription_id),
             ("item-version-id", self.item_version_id),

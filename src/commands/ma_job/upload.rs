@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::modelarts::training_job::DATASET;
 use crate::commands::ma_job::spec::Spec;
-use crate::commands::ma_job::uploaded;
+use crate::commands::ma_job::uploaded::{self, Contents};
 use crate::commands::ma_job::walk::{Found, Walk};
 use crate::copy::select::{Compare, Existing, Names};
 use crate::copy::{self, Plan, Selection};
@@ -22,17 +22,34 @@ use crate::ui::text;
 const DEFAULT_FOLDER: &str = "ma-cli/";
 /// A code folder is copied to every node of every run: larger ones are wondered at. The service's own advice.
 const LARGE_CODE: u64 = 50 << 20;
+/// Up to this many bytes what is there already is compared by content; reading them takes a second or two.
+const COMPARED_WHOLE: u64 = 256 << 20;
+/// Objects that are counted at most to see whether more is there than was uploaded.
+const MOST_COUNTED: u64 = 100_000;
+
+/// What an upload is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// The folder of the code.
+    Code,
+    /// The folder of the data.
+    Data,
+    /// A folder or file for an input.
+    Input,
+}
 
 /// One upload.
 #[derive(Debug)]
 pub(super) struct Upload {
     source: PathBuf,
     destination: ObsUrl,
-    is_code: bool,
+    purpose: Purpose,
     is_folder: bool,
     found: Found,
     /// The names of what is uploaded, each ended by NUL.
     names: tempfile::NamedTempFile,
+    /// What the files of code hold; nothing for data.
+    contents: Contents,
 }
 
 /// Finds what has to be uploaded, and puts the place where it will be into the description of the job, which must have a name.
@@ -46,14 +63,14 @@ pub(super) fn plan(ctx: &Ctx, spec: &mut Spec) -> Result<Vec<Upload>, Error> {
     let home = Place { directory: &ctx.env.directory, home: &ctx.env.home };
     let base = |spec: &Spec| base(spec).map(|base| base.join(&format!("{name}/")));
     if let Some(source) = spec.text("code-dir").and_then(|url| home.local(url)) {
-        let destination = base(spec)?.join(&format!("code/{}/", folder_name(&source)));
-        let upload = Upload::find(source, destination, true)?;
+        // Every version of the code has a place of its own: another job of this name may still have to read its own.
+        let upload = Upload::find(source, base(spec)?.join("code/"), Purpose::Code)?;
         upload.check_boot_file(spec.text("boot-file"))?;
         spec.texts.insert("code-dir", upload.destination.to_string());
         uploads.push(upload);
     }
     if let Some(source) = spec.text("data-url").and_then(|url| home.local(url)) {
-        let upload = Upload::find(source, base(spec)?.join("data/"), false)?;
+        let upload = Upload::find(source, base(spec)?.join("data/"), Purpose::Data)?;
         spec.texts.insert("data-url", upload.destination.to_string());
         uploads.push(upload);
     }
@@ -61,7 +78,7 @@ pub(super) fn plan(ctx: &Ctx, spec: &mut Spec) -> Result<Vec<Upload>, Error> {
     let local: Vec<_> =
         inputs.enumerate().filter_map(|(index, input)| Some((index, input.name.clone(), home.local(&input.url)?))).collect();
     for (index, input, source) in local {
-        let upload = Upload::find(source, base(spec)?.join(&format!("inputs/{input}/")), false)?;
+        let upload = Upload::find(source, base(spec)?.join(&format!("inputs/{input}/")), Purpose::Input)?;
         if let Some(input) = spec.inputs.as_mut().and_then(|inputs| inputs.get_mut(index)) {
             input.url = upload.destination.to_string();
         }
@@ -93,7 +110,7 @@ pub(super) async fn carry_out(ctx: &Ctx, uploads: Vec<Upload>, cancel: &Cancella
 }
 
 impl Upload {
-    fn find(source: PathBuf, destination: ObsUrl, is_code: bool) -> Result<Self, Error> {
+    fn find(source: PathBuf, destination: ObsUrl, purpose: Purpose) -> Result<Self, Error> {
         let shown = source.display().to_string();
         let about = std::fs::metadata(&source).map_err(|error| {
             Error::new(Kind::Local, format!("there is no folder [{shown}] on this machine"))
@@ -103,25 +120,32 @@ impl Upload {
         let unwritable = |error| Error::new(Kind::Local, "cannot write a temporary file").caused_by(error);
         let mut names = tempfile::NamedTempFile::new().map_err(unwritable)?;
         let is_folder = about.is_dir();
-        let (found, destination) = if is_folder {
+        let (found, mut destination) = if is_folder {
             let mut out = std::io::BufWriter::new(names.as_file_mut());
-            let found = Walk::new(&source, is_code)?.run(&mut |name| {
+            let found = Walk::new(&source, purpose == Purpose::Code)?.run(&mut |name| {
                 out.write_all(name.as_bytes())?;
                 out.write_all(&[0])
             })?;
             out.flush().map_err(unwritable)?;
             drop(out);
             (found, destination)
-        } else if is_code || destination.key.ends_with("/data/") {
-            return Err(Error::new(Kind::Local, format!("[{shown}] is no folder")));
-        } else {
+        } else if purpose == Purpose::Input {
             let file = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (Found { files: 1, folders: 0, bytes: about.len() }, destination.join(&file))
+        } else {
+            return Err(Error::new(Kind::Local, format!("[{shown}] is no folder")));
         };
         if found.files == 0 {
             return Err(Error::new(Kind::Local, format!("[{shown}] holds no files to upload")));
         }
-        Ok(Self { source, destination, is_code, is_folder, found, names })
+        let mut contents = Contents::default();
+        if purpose == Purpose::Code {
+            let names = std::fs::read(names.path())
+                .map_err(|error| Error::new(Kind::Local, "cannot read a temporary file").caused_by(error))?;
+            contents = Contents::read(&source, &names)?;
+            destination = destination.join(&format!("{}/{}/", contents.version(), folder_name(&source)));
+        }
+        Ok(Self { source, destination, purpose, is_folder, found, names, contents })
     }
 
     fn check_boot_file(&self, boot_file: Option<&str>) -> Result<(), Error> {
@@ -147,18 +171,16 @@ impl Upload {
     }
 
     async fn run(self, ctx: &Ctx, client: &obs::Client, cancel: &CancellationToken) -> Result<(), Error> {
-        if self.is_code && self.found.bytes > LARGE_CODE {
-            ctx.ui.warn(&format!(
-                "code-dir [{}] has {}; every node downloads it at every start. Leave out what is not code with a file .maignore",
-                self.source.display(),
-                text::bytes(self.found.bytes)
-            ));
+        let is_code = self.purpose == Purpose::Code;
+        if is_code {
+            self.warn_of_size(ctx);
+            uploaded::take_over(client, &self.destination, &self.contents).await;
         }
         let (source, destination) = (self.source.clone(), self.destination.clone());
         let plan =
             if self.is_folder { Plan::UploadFolder { source, destination } } else { Plan::UploadFile { source, destination } };
-        // Code is small, and a file that was put back to what it was is older than the upload: only its content tells.
-        let compare = if self.is_code { Compare::Checksum } else { Compare::Time };
+        // A file that was put back to what it was is older than the upload: only its content tells.
+        let compare = if is_code || self.found.bytes <= COMPARED_WHOLE { Compare::Checksum } else { Compare::Time };
         let names = self.is_folder.then(|| Names { path: Some(self.names.path().to_owned()), null: true });
         let selection = Selection { existing: Existing::Update(compare), names, ..Selection::default() };
         let journal = Some(ctx.env.state_directory().join("transfers"));
@@ -171,16 +193,42 @@ impl Upload {
             let more = if summary.failed > 1 { format!(" (and {} more files)", summary.failed - 1) } else { String::new() };
             return Err(Error::from(failure.error).context(&format!("[{}]{more}", failure.name)));
         }
-        let removed = if self.is_code {
-            let names = std::fs::read(self.names.path())
-                .map_err(|error| Error::new(Kind::Local, "cannot read a temporary file").caused_by(error))?;
-            uploaded::replace(client, &self.destination, names).await?
-        } else {
-            0
-        };
-        let removed = if removed > 0 { format!(", {removed} removed there") } else { String::new() };
-        ctx.ui.note(&format!("uploaded {}: {} new, {} unchanged{removed}", self.sentence(), summary.files, summary.skipped));
+        ctx.ui.note(&format!("uploaded {}: {} new, {} unchanged", self.sentence(), summary.files, summary.skipped));
+        if is_code {
+            uploaded::note(client, &self.destination, &self.contents).await?;
+        } else if self.is_folder && self.has_more_there(client).await? {
+            ctx.ui.warn(&format!(
+                "[{}] holds objects that are not in [{}]; the job gets them too. If it should not: ma-cli obs rm -r {0}",
+                self.destination,
+                self.source.display()
+            ));
+        }
         Ok(())
+    }
+
+    fn warn_of_size(&self, ctx: &Ctx) {
+        if self.found.bytes > LARGE_CODE {
+            ctx.ui.warn(&format!(
+                "code-dir [{}] has {}; every node downloads it at every start. Leave out what is not code with a file .maignore",
+                self.source.display(),
+                text::bytes(self.found.bytes)
+            ));
+        }
+    }
+
+    /// Whether the destination holds more than what was uploaded; not looked at when that is too much to count.
+    async fn has_more_there(&self, client: &obs::Client) -> Result<bool, Error> {
+        if self.found.files > MOST_COUNTED {
+            return Ok(false);
+        }
+        let (mut count, mut listing) = (0, client.list(&self.destination, true));
+        while let Some(page) = listing.next_page().await? {
+            count += page.entries.iter().filter(|entry| !entry.key.ends_with('/')).count() as u64;
+            if count > self.found.files {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -32,13 +32,17 @@ pub struct ValidateArgs {
 pub async fn run(ctx: &Ctx, args: ValidateArgs) -> Result<(), Error> {
     let mut findings = Findings::default();
     let (request, uploads) = findings.read(ctx, &args.files)?;
+    let mut unanswered = None;
     if let Some(request) = request.filter(|_| !args.offline) {
-        inquiry::inquire(ctx, &request, &uploads, &mut findings).await?;
+        unanswered = inquiry::inquire(ctx, &request, &uploads, &mut findings).await;
     }
     let names: Vec<_> = args.files.iter().map(|file| file.display().to_string()).collect();
     let names = names.join(", ");
     if !findings.is_empty() || ctx.ui.format() != crate::ui::Format::Table {
         ctx.ui.emit(&findings)?;
+    }
+    if let Some(error) = unanswered.filter(|_| findings.errors() == 0) {
+        return Err(error.context("not everything could be checked"));
     }
     match findings.errors() {
         0 => ctx.ui.ok(&format!("[{names}] can be submitted")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 
-use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
+use crate::api::modelarts::training_job::{Phase, TrainingJob};
 use crate::commands::ma_job::failure;
 use crate::commands::ma_job::hooks::{HookArgs, Hooks};
 use crate::commands::ma_job::job_id::JobIdArgs;
@@ -48,10 +48,6 @@ pub async fn run(ctx: &Ctx, args: WaitArgs) -> Result<(), Error> {
     let hooks = Hooks::new(&args.hooks)?;
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    // From here on Ctrl-C ends the waiting in good order.
-    ctx.cancel();
-    let job =
-        training_job::show(&api, id).await.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
     // Any case is taken for the documented one.
     let spelled = |word: &str| PHASES.iter().find(|phase| phase.eq_ignore_ascii_case(word)).map(|phase| Phase::read(phase));
     let wanted = args.phase.as_deref().and_then(spelled);
@@ -62,10 +58,7 @@ pub async fn run(ctx: &Ctx, args: WaitArgs) -> Result<(), Error> {
     watch.until = wanted.clone();
     watch.timeout = args.timeout;
     watch.go_on_with = "wait";
-    // A job that has started is no longer pending, but has been.
-    if wanted == Some(Phase::Pending) && job.start_time().is_some() {
-        watch.until = Some(job.phase());
-    }
+    let job = watch.first().await?;
     let job = watch.run(job).await?;
     if ctx.ui.format() != Format::Table {
         let offset = ctx.env.local_offset.unwrap_or(time::UtcOffset::UTC);

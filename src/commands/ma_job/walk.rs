@@ -76,8 +76,19 @@ impl<'a> Walk<'a> {
             if !link.is_symlink() && self.ignore.leaves_out(&name, link.is_dir()) {
                 continue;
             }
-            let about = fs::metadata(&path)
-                .map_err(|error| Error::new(Kind::Local, format!("cannot read [{}]", path.display())).caused_by(error))?;
+            let about = match fs::metadata(&path) {
+                // Nobody knows what a link that leads nowhere was: both kinds of pattern leave it out.
+                Err(_) if self.ignore.leaves_out(&name, false) || self.ignore.leaves_out(&name, true) => continue,
+                Err(error) => {
+                    let error = Error::new(Kind::Local, format!("cannot read [{}]", path.display())).caused_by(error);
+                    return Err(if link.is_symlink() {
+                        error.hint("the link leads nowhere: remove it, or name it in a file .maignore at the top of the folder")
+                    } else {
+                        error
+                    });
+                }
+                Ok(about) => about,
+            };
             if self.ignore.leaves_out(&name, about.is_dir()) {
                 continue;
             }
@@ -147,6 +158,19 @@ mod tests {
         let (found, names) = walk(top, true).unwrap();
         assert_eq!(names, ["lib/a.py", "main.py", "start.py"]);
         assert_eq!((found.files, found.bytes), (3, 15));
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_can_be_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("main.py"), "").unwrap();
+        for link in [".#main.py", "venv"] {
+            std::os::unix::fs::symlink("nowhere", folder.path().join(link)).unwrap();
+        }
+        let error = walk(folder.path(), true).unwrap_err();
+        assert!(error.message.contains(".#main.py") && error.hints[0].contains(".maignore"), "{error:?}");
+        fs::write(folder.path().join(".maignore"), "\\.#*\n.#*\nvenv/\n").unwrap();
+        assert_eq!(walk(folder.path(), true).unwrap().1, ["main.py"]);
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Stays with a job: tells its phases, prints its logs, calls the hooks, until what is waited for has come.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
@@ -12,13 +13,20 @@ use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
 use crate::api::modelarts::training_log;
 use crate::commands::ma_job::hooks::{Change, Hooks};
 use crate::commands::ma_job::log::Logs;
-use crate::commands::ma_job::rhythm::Rhythm;
+use crate::commands::ma_job::named;
+use crate::commands::ma_job::rhythm::{LogTrouble, Remedy, Rhythm, may_pass};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::ui::text;
 
 /// Events that are searched for the reason why a job has not started.
 const SEARCHED_EVENTS: u32 = 10;
+
+/// How long the look that is taken when the time is over may take.
+const LAST_LOOK: Duration = Duration::from_millis(500);
+
+/// How long hooks that still run are waited for when the time is over.
+const LAST_CALLS: Duration = Duration::from_secs(3);
 
 /// What messages about waiting have in them (user guide, training job events: queuing, awaiting, preparing, downloading, pulling,
 /// preempted), in lower case.
@@ -45,12 +53,14 @@ pub(super) struct Watch<'a> {
     pub(super) hooks: Hooks,
     /// The phase that is waited for; `None` for the end.
     pub(super) until: Option<Phase>,
-    /// How long at most.
+    /// How long at most, from [`Self::new`] on.
     pub(super) timeout: Option<Duration>,
     /// Ctrl-C stops the job too.
     pub(super) stops_on_interrupt: bool,
     /// What Ctrl-C leaves behind is found again with this, the id after it.
     pub(super) go_on_with: &'static str,
+    begun: Instant,
+    log_trouble: LogTrouble,
 }
 
 impl<'a> Watch<'a> {
@@ -68,7 +78,28 @@ impl<'a> Watch<'a> {
             timeout: None,
             stops_on_interrupt: false,
             go_on_with: "get-log -f -i",
+            begun: Instant::now(),
+            log_trouble: LogTrouble::default(),
         }
+    }
+
+    /// The job as it stands before it is stayed with.
+    ///
+    /// # Errors
+    /// There is no such job; the service refuses or is out of reach; the user interrupts, it takes too long.
+    pub(super) async fn first(&self) -> Result<TrainingJob, Error> {
+        let cancel = self.ctx.cancel();
+        tokio::select! {
+            biased;
+            job = named::show(self.api, self.id) => job,
+            () = until(self.end()) => Err(self.timed_out(None)),
+            () = cancel.cancelled() => Err(self.interrupted().await),
+        }
+    }
+
+    /// When the time is over.
+    fn end(&self) -> Option<Instant> {
+        self.timeout.and_then(|timeout| self.begun.checked_add(timeout))
     }
 
     /// Stays until what is waited for has come; the job as it stands then. `first` is the job as it was just seen.
@@ -101,10 +132,13 @@ impl<'a> Watch<'a> {
         match outcome {
             Err(error) if error.kind == Kind::Interrupted => Err(error),
             outcome => {
-                // What is still being called is waited for, unless the user has enough of it.
+                // What is still being called is waited for, unless the user has enough of it or the time is over.
+                let is_late = matches!(&outcome, Err(error) if error.kind == Kind::Timeout);
+                let late = async { if is_late { tokio::time::sleep(LAST_CALLS).await } else { std::future::pending().await } };
                 tokio::select! {
                     () = calling => {}
                     () = cancel.cancelled() => {}
+                    () = late => ctx.ui.warn("what --exec or --webhook started was not waited for: the time is over"),
                 }
                 outcome
             }
@@ -117,7 +151,7 @@ impl<'a> Watch<'a> {
         cancel: &CancellationToken,
         changes: &mpsc::UnboundedSender<Change>,
     ) -> Result<TrainingJob, Error> {
-        let deadline = self.timeout.map(|timeout| Instant::now() + timeout);
+        let end = self.end();
         let mut rhythm = Rhythm::new();
         let (mut job, mut phase, mut told) = (first, None, String::new());
         let mut is_seen = true;
@@ -128,27 +162,32 @@ impl<'a> Watch<'a> {
             }
             let look = async { self.look_on(&job, &mut rhythm, &mut told).await };
             let is_read = tokio::select! {
+                biased;
                 is_read = look => is_read?,
                 () = cancel.cancelled() => return Err(self.interrupted().await),
+                () = until(end) => return Err(self.timed_out(Some(&job))),
             };
-            if is_read && is_seen && self.is_reached(&job) {
+            if is_read && is_seen && is_reached(&job.phase(), self.until.as_ref()) {
                 self.read_last_lines(&job, cancel).await?;
                 self.end_logs()?;
                 self.notice(&job, &mut phase, changes)?;
                 return Ok(job);
             }
-            let wait = rhythm.next_wait();
-            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
-                return Err(self.timed_out(&job));
+            if end.is_some_and(|end| end <= Instant::now()) {
+                return Err(self.timed_out(Some(&job)));
             }
+            let next = Instant::now() + rhythm.next_wait();
+            let is_last = end.is_some_and(|end| end <= next);
             tokio::select! {
-                () = tokio::time::sleep(wait.min(left)) => {}
+                () = tokio::time::sleep_until(end.filter(|_| is_last).unwrap_or(next)) => {}
                 () = cancel.cancelled() => return Err(self.interrupted().await),
             }
+            // The last look is taken when the time is over, but not waited for.
+            let over = if is_last { Some(Instant::now() + LAST_LOOK) } else { end };
             let seen = tokio::select! {
                 seen = rhythm.look(self.api, self.id) => seen?,
                 () = cancel.cancelled() => return Err(self.interrupted().await),
+                () = until(over) => return Err(self.timed_out(Some(&job))),
             };
             is_seen = seen.is_some();
             job = seen.unwrap_or(job);
@@ -202,19 +241,18 @@ impl<'a> Watch<'a> {
         if self.tells_phases && logs.is_line_open() { self.ctx.ui.write(b"\n") } else { Ok(()) }
     }
 
-    fn is_reached(&self, job: &TrainingJob) -> bool {
-        let phase = job.phase();
-        phase.is_final() || self.until.as_ref() == Some(&phase)
-    }
-
     /// Prints what the logs have gained, and why a job has not started; `false` when it has to be tried again.
     async fn look_on(&mut self, job: &TrainingJob, rhythm: &mut Rhythm, told: &mut String) -> Result<bool, Error> {
         if let Some(logs) = &mut self.logs {
             match logs.print_new(job).await {
-                Ok(true) => rhythm.quicken(),
-                Ok(false) => {}
-                Err(error) if matches!(error.kind, Kind::BrokenPipe | Kind::Local) => return Err(error),
-                Err(error) => return rhythm.endure(error).map(|()| false),
+                Ok(is_new) => {
+                    self.log_trouble.is_over();
+                    if is_new {
+                        rhythm.quicken();
+                    }
+                }
+                Err(error) if may_pass(&error) => return Ok(self.do_without_log(&error, job, rhythm)),
+                Err(error) => return Err(error),
             }
         }
         if self.tells_reasons && matches!(job.phase(), Phase::Creating | Phase::Pending) {
@@ -230,14 +268,34 @@ impl<'a> Watch<'a> {
         Ok(true)
     }
 
+    /// The log cannot be read; whether there is nothing more to try.
+    fn do_without_log(&mut self, error: &Error, job: &TrainingJob, rhythm: &mut Rhythm) -> bool {
+        let has_ended = job.phase().is_final();
+        if has_ended {
+            rhythm.quicken();
+        }
+        match self.log_trouble.endure(error, has_ended) {
+            Remedy::Again => false,
+            Remedy::Tell => {
+                self.ctx.ui.warn(&format!("the log cannot be read for now, it is tried again: {error}"));
+                false
+            }
+            Remedy::GiveUp => {
+                self.ctx.ui.warn(&format!("the log, or its end, cannot be read: {error}"));
+                true
+            }
+        }
+    }
+
     fn command(&self, verb: &str) -> String {
         format!("ma-cli{} ma-job {verb} {}", self.ctx.profile_options(), self.id)
     }
 
-    fn timed_out(&self, job: &TrainingJob) -> Error {
-        let (id, phase) = (self.id, job.phase());
+    /// `job` as it was seen last.
+    fn timed_out(&self, job: Option<&TrainingJob>) -> Error {
         let waited = text::duration(self.timeout.unwrap_or_default());
-        Error::new(Kind::Timeout, format!("waited {waited} for training job [{id}], which is {phase}"))
+        let seen = job.map_or("of which the service has not told yet".to_owned(), |job| format!("which is {}", job.phase()));
+        Error::new(Kind::Timeout, format!("waited {waited} for training job [{}], {seen}", self.id))
             .hint(format!("go on waiting: {}", self.command(self.go_on_with)))
     }
 
@@ -259,6 +317,24 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// Whether a job in that phase is where it is waited for; every job is at its end.
+fn is_reached(phase: &Phase, wanted: Option<&Phase>) -> bool {
+    match wanted {
+        _ if phase.is_final() => true,
+        // What has left the beginning has been there, whether it was seen or not.
+        Some(Phase::Pending) => *phase != Phase::Creating,
+        Some(wanted) => phase == wanted,
+        None => false,
+    }
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The newest event that says why a job has not started; else the newest of all.
 fn reason(events: &[Value]) -> Option<&str> {
     let message = |event: &Value| Some(event["message"].as_str()?.to_ascii_lowercase());
@@ -270,7 +346,15 @@ fn reason(events: &[Value]) -> Option<&str> {
 mod tests {
     use serde_json::json;
 
-    use super::reason;
+    use super::{Phase, is_reached, reason};
+
+    #[test]
+    fn a_phase_that_went_by_between_two_looks_was_reached() {
+        let reached = |phase, wanted: Option<&str>| is_reached(&Phase::read(phase), wanted.map(Phase::read).as_ref());
+        assert!(reached("Running", Some("Pending")) && reached("Pending", Some("Pending")));
+        assert!(!reached("Creating", Some("Pending")) && !reached("Pending", Some("Running")) && !reached("Running", None));
+        assert!(reached("Failed", Some("Running")) && reached("Completed", None));
+    }
 
     #[test]
     fn the_newest_event_about_waiting_is_the_reason() {

@@ -119,7 +119,7 @@ mod tests {
              output: [{name: o, obs_path: obs://b/o/, predownload: yes}]\noutput-env: [o]\npredownload: [o]\n\
              parameters:\n  - lr: 0.10\n  - flag:\n  - text: 'yes'\n  - lr: 1e-3\nenv-variables: {A: '1', B: 'no'}\nobs-path: obs://b/j\n\
              log-url: obs://b/l/\ntrain-instance-type: f\ntrain-instance-count: 2\npool-id: p\npolicy: turbo\npriority: 3\n\
-             preemptible: yes\nvolumes:\n  - {local_path: /m, nfs_server_path: 'h:/', read_only: yes}\n  - {local_path: /p, pfs_path: x}\n\
+             preemptible: yes\naffinity: cabinet\ncustom-metrics: http://:10001/m\nssh-key: [mine]\nvolumes:\n  - {local_path: /m, nfs_server_path: 'h:/', read_only: yes}\n  - {local_path: /p, pfs_path: x}\n\
              \x20 - {local_path: /o, obs_path: obs://b/v/}\nauto-restart: 3\nunconditional-restart: yes\nrestart-on-hang: yes\n\
              auto-stop: 2d\nnotify: 'urn:smn:r:p:t:JobFailed'\ntag: {team: vision, empty: ''}\nquiet: yes\n",
         );

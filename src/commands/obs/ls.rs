@@ -1,8 +1,9 @@
 //! `ma-cli obs ls`.
 
+use ::time::UtcOffset;
 use serde_json::{Value, json};
 
-use super::time;
+use super::{local, time};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::obs::control::Bucket;
@@ -31,15 +32,19 @@ pub struct LsArgs {
 /// No such bucket; the store refused.
 pub async fn run(ctx: &Ctx, args: LsArgs) -> Result<(), Error> {
     let client = ctx.obs()?;
+    let offset = ctx.env.local_offset.unwrap_or(UtcOffset::UTC);
     match args.url {
-        None => ctx.ui.emit(&Buckets(client.list_buckets().await?)),
-        Some(url) => ctx.ui.emit(&list(&client, &url.parse()?, args.recursive).await?),
+        None => ctx.ui.emit(&Buckets { buckets: client.list_buckets().await?, offset }),
+        Some(url) => {
+            let objects = Objects { offset, ..list(&client, &url.parse()?, args.recursive).await? };
+            ctx.ui.emit(&objects)
+        }
     }
 }
 
 async fn list(client: &Client, url: &ObsUrl, recursive: bool) -> Result<Objects, Error> {
     let mut listing = client.list(url, recursive);
-    let mut objects = Objects::default();
+    let mut objects = Objects { folders: Vec::new(), entries: Vec::new(), offset: UtcOffset::UTC };
     while let Some(page) = listing.next_page().await? {
         objects.folders.extend(page.prefixes);
         objects.entries.extend(page.entries);
@@ -47,29 +52,35 @@ async fn list(client: &Client, url: &ObsUrl, recursive: bool) -> Result<Objects,
     Ok(objects)
 }
 
-struct Buckets(Vec<Bucket>);
+struct Buckets {
+    buckets: Vec<Bucket>,
+    offset: UtcOffset,
+}
 
 impl Present for Buckets {
     fn table(&self) -> Table {
-        let rows = self.0.iter().map(|bucket| vec![bucket.name.clone(), time(bucket.created)]);
+        let rows = self.buckets.iter().map(|bucket| vec![bucket.name.clone(), local(bucket.created, self.offset)]);
         Table { columns: vec!["bucket", "created"], rows: rows.collect() }
     }
 
     fn document(&self) -> Value {
-        self.0.iter().map(|bucket| json!({"bucket": bucket.name, "created": time(bucket.created)})).collect()
+        self.buckets.iter().map(|bucket| json!({"bucket": bucket.name, "created": time(bucket.created)})).collect()
     }
 }
 
-#[derive(Default)]
 struct Objects {
     folders: Vec<String>,
     entries: Vec<Entry>,
+    offset: UtcOffset,
 }
 
 impl Present for Objects {
     fn table(&self) -> Table {
         let folders = self.folders.iter().map(|folder| vec![folder.clone(), String::new(), String::new()]);
-        let entries = self.entries.iter().map(|entry| vec![entry.key.clone(), entry.size.to_string(), time(entry.modified)]);
+        let entries = self
+            .entries
+            .iter()
+            .map(|entry| vec![entry.key.clone(), entry.size.to_string(), local(entry.modified, self.offset)]);
         Table { columns: vec!["key", "size", "modified"], rows: folders.chain(entries).collect() }
     }
 

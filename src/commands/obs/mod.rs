@@ -10,6 +10,7 @@ pub mod stat;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::obs::ObsUrl;
+use crate::ui::text;
 
 /// Verbs on buckets and objects.
 #[derive(Debug, clap::Subcommand)]
@@ -62,6 +63,12 @@ fn bucket(text: &str) -> Result<ObsUrl, Error> {
     Ok(url)
 }
 
+/// A time as tables show it.
+fn local(time: Option<::time::OffsetDateTime>, offset: ::time::UtcOffset) -> String {
+    time.map(|time| text::local_time(time, offset)).unwrap_or_default()
+}
+
+/// A time as documents have it.
 fn time(time: Option<::time::OffsetDateTime>) -> String {
     let format = ::time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
     time.and_then(|time| time.to_offset(::time::UtcOffset::UTC).format(format).ok()).unwrap_or_default()

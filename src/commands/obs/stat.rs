@@ -1,8 +1,9 @@
 //! `ma-cli obs stat`.
 
+use ::time::UtcOffset;
 use serde_json::{Map, Value, json};
 
-use super::{object, time};
+use super::{local, object, time};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::obs::control::ObjectInfo;
@@ -26,18 +27,20 @@ pub struct StatArgs {
 pub async fn run(ctx: &Ctx, args: StatArgs) -> Result<(), Error> {
     let url = object(&args.url)?;
     let info = ctx.obs()?.head(&url).await?;
-    ctx.ui.emit(&Stat { url: url.to_string(), info })
+    ctx.ui.emit(&Stat { url: url.to_string(), info, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
 }
 
 struct Stat {
     url: String,
     info: ObjectInfo,
+    offset: UtcOffset,
 }
 
 impl Present for Stat {
     fn table(&self) -> Table {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let document = self.document();
+        let mut document = self.document();
+        document["modified"] = local(self.info.modified, self.offset).into();
         let fields = document.as_object().into_iter().flatten();
         let rows = fields.filter(|(_, value)| !value.is_null()).map(|(name, value)| vec![name.clone(), text(value)]);
         Table { columns: vec!["field", "value"], rows: rows.collect() }

@@ -61,6 +61,9 @@ pub struct ObsCopyArgs {
     /// Copy what is in the folder, not the folder itself
     #[arg(short, long)]
     drop_last_dir: bool,
+    /// Copy folders with what is in them, which is always done
+    #[arg(short = 'r', long = "recursive", hide = true)]
+    _recursive: bool,
     /// Do not ask before what cannot be undone
     #[arg(short, long)]
     yes: bool,

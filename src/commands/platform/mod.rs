@@ -72,7 +72,7 @@ pub struct StartArgs {
     /// Number of slots that running jobs share [default: the larger of 2 and the number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     slots: Option<u32>,
-    /// Python of an engine; `default` stands for all others [default: python3]
+    /// Python of an engine; `default` stands for all others, `mpirun` and `docker` for these programs [default: python3]
     #[arg(long, value_name = "ENGINE=PATH", value_parser = interpreter)]
     interpreter: Vec<(String, PathBuf)>,
     /// Stay in the foreground until Ctrl-C

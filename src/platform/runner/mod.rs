@@ -2,7 +2,8 @@
 //!
 //! A job is a [`plan::JobPlan`]. [`prepare`] gives each of its tasks a folder laid out like the cloud's container, fetches code and
 //! inputs into it and writes a [`spec::TaskSpec`]; [`task`] is the supervisor process that carries one out and outlives the platform;
-//! [`keep`] brings logs and outputs to the object store. Nothing here knows API documents: `modelarts` does.
+//! [`container`] makes it run a custom image; [`keep`] brings logs and outputs to the object store. Nothing here knows API documents:
+//! `modelarts` does.
 
 pub mod boot;
 pub mod cards;

@@ -95,6 +95,8 @@ pub struct Definition {
     pub required: bool,
     /// A job may give it another value than the default.
     pub editable: bool,
+    /// Its values are secrets.
+    pub sensitive: bool,
     /// Which values it may have.
     pub allowed: Allowed,
 }
@@ -117,6 +119,7 @@ impl Definition {
             kind: ValueKind::read(&text(constraint, "/type")).unwrap_or(ValueKind::String),
             required: constraint["required"].as_bool().unwrap_or_default(),
             editable: constraint["editable"].as_bool().unwrap_or(true),
+            sensitive: constraint["sensitive"].as_bool().unwrap_or_default(),
             allowed,
         }
     }
@@ -132,11 +135,14 @@ impl Definition {
                 kind => Err(format!("needs a value: {}", kind.describe())),
             };
         };
+        // Errors are kept where secrets must not be.
+        let shown = |value| if self.sensitive { "…" } else { value };
+        let given = shown(value);
         if !self.kind.holds(value) {
-            return Err(format!("must be {}, not [{value}]", self.kind.describe()));
+            return Err(format!("must be {}, not [{given}]", self.kind.describe()));
         }
         if !self.editable && self.default.as_deref().is_some_and(|default| !self.same(default, value)) {
-            return Err(format!("is fixed by the algorithm: {}", self.default.as_deref().unwrap_or_default()));
+            return Err(format!("is fixed by the algorithm: {}", shown(self.default.as_deref().unwrap_or_default())));
         }
         let number = |text: &str| text.parse::<f64>().ok();
         match &self.allowed {
@@ -145,10 +151,10 @@ impl Definition {
                 let is_inside = number(value).is_some_and(|value| {
                     number(low).is_none_or(|low| low <= value) && number(high).is_none_or(|high| value <= high)
                 });
-                if is_inside { Ok(()) } else { Err(format!("must be {low} to {high}, not [{value}]")) }
+                if is_inside { Ok(()) } else { Err(format!("must be {low} to {high}, not [{given}]")) }
             }
             Allowed::Choice(values) if values.iter().any(|choice| self.same(choice, value)) => Ok(()),
-            Allowed::Choice(values) => Err(format!("must be one of {}, not [{value}]", values.join(", "))),
+            Allowed::Choice(values) => Err(format!("must be one of {}, not [{given}]", values.join(", "))),
         }
     }
 

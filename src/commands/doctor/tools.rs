@@ -1,0 +1,115 @@
+//! Programs of this machine that some commands use: Docker with BuildKit, Python, a keyring.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use futures_util::future;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::finding::{Finding, State};
+use crate::ctx::Ctx;
+
+/// First version of Docker Engine that builds with BuildKit.
+const FIRST_BUILDKIT: u32 = 18;
+
+/// Asks all of them at once.
+pub(super) async fn check(ctx: &Ctx, limit: Duration) -> Vec<Finding> {
+    let docker = output(ctx, limit, "docker", &["version", "--format", "{{.Server.Version}}"]);
+    let buildctl = output(ctx, limit, "buildctl", &["--version"]);
+    let python = output(ctx, limit, "python3", &["--version"]);
+    let (docker, buildctl, python) = future::join3(docker, buildctl, python).await;
+    let build = buildkit(&docker, &buildctl);
+    vec![engine(docker), build, interpreter(python), keyring(ctx)]
+}
+
+/// What came of running a program.
+#[derive(Debug)]
+enum Outcome {
+    /// First line of its output.
+    Said(String),
+    /// Why it is of no use.
+    Failed(String),
+    /// It is not on the search path.
+    Missing,
+}
+
+async fn output(ctx: &Ctx, limit: Duration, program: &str, arguments: &[&str]) -> Outcome {
+    let is_there =
+        ctx.env.get("PATH").is_some_and(|path| path.split(':').any(|folder| Path::new(folder).join(program).is_file()));
+    if !is_there {
+        return Outcome::Missing;
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().envs(ctx.child_environment()).stdin(Stdio::null()).kill_on_drop(true);
+    match timeout(limit, command.output()).await {
+        Err(_) => Outcome::Failed(format!("no answer within {} s", limit.as_secs())),
+        Ok(Err(error)) => Outcome::Failed(error.to_string()),
+        Ok(Ok(output)) if output.status.success() => Outcome::Said(first_line(&output.stdout)),
+        Ok(Ok(output)) => Outcome::Failed(first_line(&output.stderr)),
+    }
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().lines().next().unwrap_or_default().to_owned()
+}
+
+fn engine(docker: Outcome) -> Finding {
+    match docker {
+        Outcome::Said(version) => Finding::new("docker", State::Ok, format!("engine {version} answers")),
+        Outcome::Failed(why) => Finding::new("docker", State::Warn, format!("the engine does not answer: {why}"))
+            .remedy("start it, as with: systemctl start docker; and see that your user may use it"),
+        Outcome::Missing => Finding::new("docker", State::Warn, "not installed; custom images need it")
+            .remedy("install it, as with: apt install docker.io"),
+    }
+}
+
+fn buildkit(docker: &Outcome, buildctl: &Outcome) -> Finding {
+    if let Outcome::Said(version) = buildctl {
+        return Finding::new("buildkit", State::Ok, version.clone());
+    }
+    let major = |version: &str| version.split('.').next().and_then(|part| part.parse::<u32>().ok());
+    match docker {
+        Outcome::Said(version) if major(version).is_some_and(|major| major >= FIRST_BUILDKIT) => {
+            Finding::new("buildkit", State::Ok, "part of the docker engine")
+        }
+        _ => Finding::new("buildkit", State::Warn, "not there; images cannot be built here")
+            .remedy(format!("install Docker {FIRST_BUILDKIT}.09 or later, or buildctl with a running buildkitd")),
+    }
+}
+
+fn interpreter(python: Outcome) -> Finding {
+    match python {
+        Outcome::Said(version) => Finding::new("python3", State::Ok, version),
+        Outcome::Failed(why) => Finding::new("python3", State::Warn, why).remedy("repair python3: jobs of the platform use it"),
+        Outcome::Missing => Finding::new("python3", State::Warn, "not installed; jobs of the platform use it")
+            .remedy("install it, as with: apt install python3"),
+    }
+}
+
+/// Whether a Secret Service could be reached: it is found by the session bus.
+fn keyring(ctx: &Ctx) -> Finding {
+    let named = ctx.env.get("DBUS_SESSION_BUS_ADDRESS").is_some();
+    let usual = ctx.env.get("XDG_RUNTIME_DIR").is_some_and(|folder| Path::new(folder).join("bus").exists());
+    let message = if named || usual {
+        "a session bus is there, by which a keyring can be reached"
+    } else {
+        "no session bus, so no keyring; secrets are kept in the profile file"
+    };
+    Finding::new("keyring", State::Ok, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, State, buildkit, engine};
+
+    #[test]
+    fn docker_has_buildkit_from_some_version_on() {
+        let said = |version: &str| Outcome::Said(version.to_owned());
+        assert_eq!(buildkit(&said("26.1.5"), &Outcome::Missing).state, State::Ok);
+        assert_eq!(buildkit(&said("17.3.0"), &Outcome::Missing).state, State::Warn);
+        assert_eq!(buildkit(&Outcome::Missing, &said("buildctl 0.12")).state, State::Ok);
+        assert_eq!(engine(Outcome::Failed("permission denied".to_owned())).state, State::Warn);
+    }
+}
