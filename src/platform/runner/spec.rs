@@ -135,19 +135,22 @@ impl TaskStatus {
         if let Some(process) = self.process {
             process.signal_group(Signal::KILL);
         }
-        let is_killed = kill_marked(&task_mark(folder), self.process.as_slice());
-        let spec = read_json::<TaskSpec>(&folder.join(SPEC_FILE)).ok().flatten();
-        let is_removed = spec.and_then(|spec| spec.container).is_none_or(|container| container.remove());
-        is_killed && is_removed
+        kill_marked(&task_mark(folder), self.process.as_slice()) & remove_container(folder)
     }
 }
 
-/// Kills a task of which nothing is known but its folder: its supervisor, and its programs wherever they have moved to. Returns
-/// whether nothing was left: until then it is to be called again.
+/// Removes the container of a task, if it has one; `false` when that is not sure.
+fn remove_container(folder: &Path) -> bool {
+    let spec = read_json::<TaskSpec>(&folder.join(SPEC_FILE)).ok().flatten();
+    spec.and_then(|spec| spec.container).is_none_or(|container| container.remove())
+}
+
+/// Kills a task of which nothing is known but its folder: its supervisor, and its programs wherever they have moved to, with its
+/// container. Returns whether nothing was left: until then it is to be called again.
 pub fn kill_all(folder: &Path) -> bool {
     // The supervisor first: it would write into the folder, which is another start's then.
-    let alone = kill_marked(&supervisor_mark(folder), &[]);
-    kill_marked(&task_mark(folder), &[]) && alone
+    let has_none = kill_marked(&supervisor_mark(folder), &[]);
+    kill_marked(&task_mark(folder), &[]) & remove_container(folder) & has_none
 }
 
 /// Looks at a task's folder.
