@@ -230,6 +230,13 @@ mod tests {
     }
 
     #[test]
+    fn paths_are_those_of_the_method() {
+        let found = asked(Shell::Fish, "ma-cli api POST /v2/{project_id}/training-job-s", "");
+        assert_eq!(found, "plain,/v2/{project_id}/training-job-searches\n");
+        assert_eq!(asked(Shell::Fish, "ma-cli api DELETE /v2/{project_id}/training-job-s", ""), "");
+    }
+
+    #[test]
     fn regions_and_profiles_need_no_service() {
         assert_eq!(asked(Shell::Bash, "ma-cli configure -r cn-north-4", "3"), "plain,cn-north-4\n");
         let home = tempfile::tempdir().unwrap();

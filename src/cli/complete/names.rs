@@ -4,6 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Instant;
 
+use crate::api::catalogue;
 use crate::cli::complete::cache::{Item, Names};
 use crate::cli::complete::{Candidate, remote};
 use crate::settings::env::Env;
@@ -43,6 +44,8 @@ pub(super) enum Source {
     ObjectOrFile,
     /// Buckets alone, as `obs://bucket`.
     Bucket,
+    /// Paths of operations that take the method that stands before.
+    ApiPath,
 }
 
 impl Source {
@@ -52,6 +55,7 @@ impl Source {
         Some(match (noun, id) {
             (_, "profile") | ("configure", "name" | "names" | "profiles") => Self::Profile,
             ("configure", "region") => Self::Region,
+            ("api", "path") => Self::ApiPath,
             ("ma-job", "id" | "ids" | "job_id" | "words") | (_, "from_job") => Self::Job,
             (_, "job_name") => Self::JobName,
             ("ma-job", "task" | "task_id") => Self::Task,
@@ -86,7 +90,7 @@ pub(super) struct Wanted {
     pub(super) prefix: String,
     /// The part of the name that is there.
     pub(super) typed: String,
-    /// The job that the command line names.
+    /// The job that the command line names, or whatever stands first in it.
     pub(super) job: Option<String>,
     /// What the command line says about settings.
     pub(super) flags: Flags,
@@ -139,6 +143,10 @@ fn look_up(wanted: &Wanted, env: &Env, found: &Sender<Names>) {
     // Nobody listens any more when time is up.
     let _ = match wanted.source {
         Source::Region => found.send(fresh(region::names().map(|name| Item::new(name, "")).collect())),
+        Source::ApiPath => {
+            let paths = catalogue::paths(wanted.job.as_deref());
+            found.send(fresh(paths.map(|path| Item::new(path, "")).collect()))
+        }
         Source::Profile => found.send(fresh(profiles(&wanted.flags, env))),
         _ => return remote::look_up(wanted, env, found),
     };
@@ -224,6 +232,7 @@ mod tests {
             (&["obs", "ls"], "url", Source::Object),
             (&["obs", "rb"], "bucket", Source::Bucket),
             (&["configure"], "region", Source::Region),
+            (&["api"], "path", Source::ApiPath),
         ] {
             assert!(has(path, id), "{path:?} has no argument {id}");
             assert_eq!(Source::of(path, id), Some(source), "{path:?} {id}");

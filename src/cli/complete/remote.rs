@@ -114,7 +114,7 @@ async fn fetch(ctx: &Ctx, wanted: &Wanted) -> Result<Vec<Item>, Error> {
             buckets.into_iter().map(|bucket| Item::new(format!("{}{}", ObsUrl::SCHEME, bucket.name), "")).collect()
         }
         Source::Object | Source::ObjectOrFile => objects(ctx, &wanted.typed).await?,
-        Source::Profile | Source::Region => Vec::new(),
+        Source::Profile | Source::Region | Source::ApiPath => Vec::new(),
     })
 }
 
