@@ -24,7 +24,8 @@ fn every_row_is_held_by_a_test_that_exists() {
         let at = text.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("{row}: no test {test} in {file}"));
         let before = text[..at].rsplit("\n\n").next().unwrap();
         assert!(
-            ["#[test]", "::test]", "::test(", "proptest"].iter().any(|mark| before.contains(mark)) || text.contains("proptest!"),
+            ["#[test]", "::test]", "::test(", "proptest"].iter().any(|mark| before.contains(mark))
+                || text.contains("proptest!"),
             "{row}: {test} is no test"
         );
     }

@@ -38,8 +38,13 @@ pub struct ApiArgs {
     /// Path, with or without a query
     #[arg(value_name = "PATH")]
     path: String,
-    /// A field: key=text or key:=JSON; key[inner]=… and key[]=… make objects and lists
-    #[arg(short = 'f', long, value_name = "KEY=VALUE")]
+    /// A field of the query or the body.
+    #[arg(
+        short = 'f',
+        long,
+        value_name = "KEY=VALUE",
+        help = "A field: key=text or key:=JSON; key[inner]=… and key[]=… make objects and lists"
+    )]
     field: Vec<String>,
     /// File with the JSON body, - for standard input; fields become the query then
     #[arg(long, value_name = "FILE")]
