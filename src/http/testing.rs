@@ -1,6 +1,7 @@
 //! A scripted HTTP server for unit tests: answers in turn, remembers what it was asked.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,15 +12,22 @@ pub(crate) struct Script {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
+    after: Duration,
 }
 
 impl Script {
     pub(crate) fn new(status: u16, body: &str) -> Self {
-        Self { status, headers: Vec::new(), body: body.to_owned() }
+        Self { status, headers: Vec::new(), body: body.to_owned(), after: Duration::ZERO }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Comes only after so long.
+    pub(crate) fn after(mut self, time: Duration) -> Self {
+        self.after = time;
         self
     }
 
@@ -81,6 +89,7 @@ async fn serve(mut stream: TcpStream, scripts: Arc<Mutex<std::vec::IntoIter<Scri
         };
         seen.lock().unwrap().push(String::from_utf8_lossy(&whole).into_owned());
         let script = scripts.lock().unwrap().next().unwrap_or_else(|| Script::new(500, "the script is at its end"));
+        tokio::time::sleep(script.after).await;
         if stream.write_all(script.text().as_bytes()).await.is_err() {
             return;
         }

@@ -22,6 +22,10 @@ use crate::obs::wire::Wire;
 /// Without any byte moving for this long a request counts as stalled and is tried again.
 pub const STALL: Duration = Duration::from_secs(30);
 
+/// So long the store may be silent while it does the work itself: joining the parts of an upload, copying. It answers when all is done,
+/// and joining 8 GiB took more than [`STALL`] on a slow disk.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
 /// A refusal without a code is laid to the clock when it differs from the store's by more than this; stores allow 15 minutes.
 const MOST_SKEW: time::Duration = time::Duration::minutes(5);
 
@@ -40,6 +44,8 @@ pub struct Options {
     pub retry: Policy,
     /// Time without progress after which a request is given up and tried again; [`STALL`] unless there is a reason.
     pub stall: Duration,
+    /// The same for requests that the store answers after work of its own; [`PATIENCE`] unless there is a reason.
+    pub patience: Duration,
 }
 
 impl Options {
@@ -52,6 +58,7 @@ impl Options {
             credentials,
             retry: Policy::default(),
             stall: STALL,
+            patience: PATIENCE,
         }
     }
 }
@@ -101,7 +108,7 @@ impl Client {
     /// [`Error::Url`] for an endpoint that cannot be used, [`Error::Http`] for HTTP options that cannot.
     pub fn new(options: Options) -> Result<Self, Error> {
         let address = Address::parse(&options.endpoint)?;
-        let transport = Transport::new(&options.http, options.stall)?;
+        let transport = Transport::new(&options.http, options.stall, options.patience.max(options.stall))?;
         let wire = Wire::new(&options.http, address.is_https(), options.stall)?;
         let clock = Arc::new(Clock::default());
         let sdk = sdk::client(Parts {
@@ -222,12 +229,28 @@ impl Client {
     }
 
     /// Runs one control request with a limit on its whole duration, retried.
-    pub(crate) async fn control<T, F, R>(&self, target: &str, mut request: F) -> Result<T, Error>
+    pub(crate) async fn control<T, F, R>(&self, target: &str, request: F) -> Result<T, Error>
     where
         F: FnMut(u32) -> R,
         R: Future<Output = Result<T, Error>>,
     {
-        let limit = sdk::limit(&self.inner.transport);
+        self.within(self.inner.transport.stall() * 2, target, request).await
+    }
+
+    /// The same for a request that the store answers after work of its own, see [`PATIENCE`].
+    pub(crate) async fn control_work<T, F, R>(&self, target: &str, request: F) -> Result<T, Error>
+    where
+        F: FnMut(u32) -> R,
+        R: Future<Output = Result<T, Error>>,
+    {
+        self.within(self.inner.transport.patience() + self.inner.transport.stall(), target, request).await
+    }
+
+    async fn within<T, F, R>(&self, limit: Duration, target: &str, mut request: F) -> Result<T, Error>
+    where
+        F: FnMut(u32) -> R,
+        R: Future<Output = Result<T, Error>>,
+    {
         self.retrying(|attempt| {
             let answer = request(attempt);
             async move {

@@ -50,7 +50,7 @@ impl Client {
         headers.push(("x-amz-metadata-directive", if replaces { "REPLACE" } else { "COPY" }));
         self.attributes.add_source_key(&mut headers);
         let answer = self
-            .control(&target, |_| async {
+            .control_work(&target, |_| async {
                 let request = self.inner.sdk.copy_object().copy_source(source.header());
                 let request = request.set_copy_source_if_match(source.condition()).bucket(&destination.bucket);
                 let request = request.key(&destination.key).customize().mutate_request(with_headers(&headers));
@@ -82,7 +82,7 @@ impl Client {
         self.attributes.add_key(&mut headers);
         self.attributes.add_source_key(&mut headers);
         let etag = self
-            .control(&target, |_| async {
+            .control_work(&target, |_| async {
                 let request = self.inner.sdk.upload_part_copy().copy_source(source.header());
                 let request = request.set_copy_source_if_match(source.condition()).copy_source_range(&range);
                 let request = request.bucket(&destination.bucket).key(&destination.key).upload_id(upload).part_number(number);

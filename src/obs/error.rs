@@ -202,8 +202,11 @@ impl Error {
                 let busy = ["InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted", ""];
                 if busy.contains(&service.code.as_str()) { Class::Transient { after: None } } else { Class::Fatal }
             }
-            // Found by the store: the bytes changed on the way up, or fewer arrived than were announced.
-            Self::Service(service) if matches!(service.code.as_str(), "BadDigest" | "IncompleteBody" | "RequestTimeout") => {
+            // Found by the store: the bytes changed on the way up, fewer arrived than were announced, or another request, maybe an
+            // earlier attempt of this one, is still at work on the same.
+            Self::Service(service)
+                if matches!(service.code.as_str(), "BadDigest" | "IncompleteBody" | "RequestTimeout" | "OperationAborted") =>
+            {
                 Class::Transient { after: None }
             }
             Self::Service(service) => {

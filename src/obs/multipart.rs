@@ -68,7 +68,7 @@ impl Client {
         });
         let document = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
         let completed = self
-            .control(&target, |attempt| {
+            .control_work(&target, |attempt| {
                 let (target, document) = (target.clone(), document.clone());
                 async move {
                     let request = self.inner.sdk.complete_multipart_upload().bucket(&url.bucket).key(&url.key);
@@ -163,7 +163,29 @@ pub fn composite_etag(parts: &[Part]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::{Part, composite_etag};
+    use crate::auth::{Credential, Secret, StaticCredential};
+    use crate::http::testing::{Script, Server};
+    use crate::obs::{Client, ObsUrl, Options};
+
+    /// The store joins the parts for longer than a request may stall; an earlier attempt may still be at it.
+    #[tokio::test]
+    async fn the_store_may_take_its_time_to_join_the_parts() {
+        let busy = "<Error><Code>OperationAborted</Code><Message>another request is ending this upload</Message></Error>";
+        let done = "<CompleteMultipartUploadResult><ETag>\"abc-1\"</ETag></CompleteMultipartUploadResult>";
+        let late = Script::new(200, done).after(Duration::from_millis(600));
+        let server = Server::start(vec![Script::new(409, busy), late]);
+        let credential =
+            Credential { access_key: "AK".into(), secret_key: Secret::new("s"), security_token: None, expires_at: None };
+        let options = Options::new(&server.endpoint, "r", Arc::new(StaticCredential::new(credential)));
+        let client = Client::new(Options { stall: Duration::from_millis(100), ..options }).unwrap();
+        let part = Part { number: 1, etag: "0cc175b9c0f1b6a831c399e269772661".into(), size: 1 };
+        assert_eq!(client.complete_multipart(&ObsUrl::new("b", "k"), "u", &[part]).await.unwrap(), "abc-1");
+        assert_eq!(server.seen().len(), 2, "{:?}", server.seen());
+    }
 
     #[test]
     fn computes_the_composite_etag() {

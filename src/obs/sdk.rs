@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
@@ -249,9 +249,4 @@ fn chain(error: &dyn StdError) -> String {
         link = current.source();
     }
     text
-}
-
-/// A limit on a control request as a whole; bodies are small, so no progress is watched.
-pub(crate) fn limit(transport: &Transport) -> Duration {
-    transport.stall() * 2
 }

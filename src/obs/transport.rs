@@ -28,6 +28,7 @@ pub(crate) struct Transport {
     connector: Connector,
     user_agent: HeaderValue,
     stall: Duration,
+    patience: Duration,
 }
 
 /// When bytes of a request last moved, shared with a body that is being sent.
@@ -55,7 +56,7 @@ impl Progress {
 }
 
 impl Transport {
-    pub(crate) fn new(options: &Options, stall: Duration) -> Result<Self, Error> {
+    pub(crate) fn new(options: &Options, stall: Duration, patience: Duration) -> Result<Self, Error> {
         let user_agent = HeaderValue::from_str(&options.user_agent)
             .map_err(|_| Error::Invalid("the user agent holds characters that a header cannot".to_owned()))?;
         let connector = Connector::new(options.clone());
@@ -64,12 +65,17 @@ impl Transport {
             .pool_idle_timeout(IDLE)
             .http1_max_buf_size(BUFFER)
             .build(connector.clone());
-        Ok(Self { client, connector, user_agent, stall })
+        Ok(Self { client, connector, user_agent, stall, patience })
     }
 
     /// The time without progress after which a request counts as stalled.
     pub(crate) fn stall(&self) -> Duration {
         self.stall
+    }
+
+    /// The same for requests that the store answers after work of its own.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// Sends a request and waits for the head of the answer. `progress` is touched by the body, if it is one that streams.
@@ -81,18 +87,25 @@ impl Transport {
         }
         let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
         trace_request(&request);
+        let stall = if is_work(&request) { self.patience } else { self.stall };
         let answer = self.client.request(request);
         tokio::pin!(answer);
         loop {
-            let left = self.stall.saturating_sub(progress.quiet_for());
+            let left = stall.saturating_sub(progress.quiet_for());
             if left.is_zero() {
-                return Err(Error::Timeout { host, seconds: self.stall.as_secs() });
+                return Err(Error::Timeout { host, seconds: stall.as_secs() });
             }
             if let Ok(answer) = tokio::time::timeout(left, &mut answer).await {
                 return answer.map_err(|error| classify(&host, error)).inspect(trace_answer);
             }
         }
     }
+}
+
+/// Whether the store answers only after work of its own: it joins the parts of an upload, or copies.
+fn is_work(request: &Request<SdkBody>) -> bool {
+    let joins = || request.uri().query().is_some_and(|query| query.contains("uploadId="));
+    (request.method() == Method::POST && joins()) || request.headers().contains_key("x-amz-copy-source")
 }
 
 /// hyper leaves the length of an empty body out; OBS answers 411 to that.

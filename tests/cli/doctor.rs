@@ -39,6 +39,25 @@ fn a_machine_with_nothing_is_told_what_to_do() {
     }
 }
 
+/// Keys that only the surroundings give are found too.
+#[test]
+fn keys_of_a_notebook_are_seen() {
+    let home = Home::new();
+    let variables = [("OBS_ACCESS_KEY_ID", "AKID00000001"), ("OBS_SECRET_ACCESS_KEY", "SECRETKEY0123456789")];
+    let endpoints = [
+        "MA_CLI_OBS_ENDPOINT",
+        "MA_CLI_IAM_ENDPOINT",
+        "MA_CLI_MODELARTS_ENDPOINT",
+        "MA_CLI_SWR_ENDPOINT",
+        "MA_CLI_DLI_ENDPOINT",
+    ];
+    let variables: Vec<(&str, &str)> =
+        variables.into_iter().chain(endpoints.map(|name| (name, "http://127.0.0.1:9"))).collect();
+    let output = home.run_with(&["doctor", "--timeout", "2", "-F", "json"], &variables, "");
+    assert_eq!(state(&output.stdout, "credentials"), "ok", "{output:?}");
+    assert!(!(output.stdout + &output.stderr).contains("SECRETKEY0123456789"));
+}
+
 #[test]
 fn services_clocks_and_access_are_checked() {
     let (home, service) = (Home::new(), FakeService::start(&[], |_, _| {}));

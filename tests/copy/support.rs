@@ -140,8 +140,13 @@ pub(crate) fn client(endpoint: &str) -> Client {
 
 pub(crate) fn client_with(endpoint: &str, secret_key: &str) -> Client {
     let credentials = Arc::new(StaticCredential::new(credential(secret_key)));
-    Client::new(Options { retry: policy(), stall: Duration::from_secs(10), ..Options::new(endpoint, REGION, credentials) })
-        .unwrap()
+    Client::new(Options {
+        retry: policy(),
+        stall: Duration::from_secs(10),
+        patience: Duration::from_secs(10),
+        ..Options::new(endpoint, REGION, credentials)
+    })
+    .unwrap()
 }
 
 pub(crate) fn credential(secret_key: &str) -> Credential {
@@ -167,7 +172,7 @@ pub(crate) const STALL: Duration = Duration::from_secs(3);
 
 pub(crate) fn impatient_with(endpoint: &str, credentials: Arc<dyn CredentialSource>, attempts: u32) -> Client {
     let retry = Policy { attempts, ..policy() };
-    Client::new(Options { retry, stall: STALL, ..Options::new(endpoint, REGION, credentials) }).unwrap()
+    Client::new(Options { retry, stall: STALL, patience: STALL, ..Options::new(endpoint, REGION, credentials) }).unwrap()
 }
 
 /// Options with small parts, so that small files are large ones.

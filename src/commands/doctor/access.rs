@@ -13,14 +13,26 @@ use crate::error::{Error, Kind};
 use crate::obs::ObsUrl;
 use crate::settings::{Identity, Service};
 
-/// Whether there are credentials, and from where. The secret part is not shown.
-pub(super) fn credentials(ctx: &Ctx) -> Finding {
-    let identity = match ctx.settings() {
-        Ok(settings) => settings.identity.as_ref(),
-        Err(_) => return Finding::new("credentials", State::Warn, "not checked: the profile cannot be read"),
+/// Name of the check.
+const CREDENTIALS: &str = "credentials";
+
+/// Whether there are credentials, and from where; the surroundings are asked too, unless told not to use the network. The secret
+/// part is not shown.
+pub(super) async fn credentials(ctx: &Ctx, is_offline: bool) -> Finding {
+    let settings = match ctx.settings() {
+        Ok(settings) => settings,
+        Err(_) => return Finding::new(CREDENTIALS, State::Warn, "not checked: the profile cannot be read"),
     };
-    let Some(identity) = identity else {
-        return Finding::failed("credentials", &Error::from(auth::Error::NothingConfigured(auth::CredentialReport::default())));
+    let Some(identity) = &settings.identity else {
+        let report = if is_offline {
+            auth::CredentialReport { steps: settings.identity_steps.clone() }
+        } else {
+            ctx.credential_report().await.unwrap_or_default()
+        };
+        return match report.used() {
+            Some(step) => Finding::new(CREDENTIALS, State::Ok, step.to_string()),
+            None => Finding::failed(CREDENTIALS, &Error::from(auth::Error::NothingConfigured(report))),
+        };
     };
     let what = match &identity.value {
         Identity::Keys { access_key, security_token, .. } => {
@@ -29,14 +41,11 @@ pub(super) fn credentials(ctx: &Ctx) -> Finding {
         }
         Identity::Password { account, username, .. } => format!("password of user [{username}] of account [{account}]"),
     };
-    Finding::new("credentials", State::Ok, format!("{what} from {}", identity.origin))
+    Finding::new(CREDENTIALS, State::Ok, format!("{what} from {}", identity.origin))
 }
 
 /// Asks each service that was reached for something that is harmless.
 pub(super) async fn check(ctx: &Ctx, reached: &[Service], bucket: Option<&str>, limit: Duration) -> Vec<Finding> {
-    if ctx.settings().is_ok_and(|settings| settings.identity.is_none()) {
-        return Vec::new();
-    }
     let unreached = |check: &str| Finding::new(check, State::Warn, "not checked: the service was not reached");
     let training = async {
         if !reached.contains(&Service::ModelArts) {

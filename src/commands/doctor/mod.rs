@@ -45,14 +45,18 @@ pub async fn run(ctx: &Ctx, args: DoctorArgs) -> Result<(), Error> {
     report.add(machine::version());
     report.add(machine::profile(ctx));
     report.extend(machine::region(ctx));
-    report.add(access::credentials(ctx));
+    let credentials = access::credentials(ctx, args.offline).await;
+    let is_known = credentials.state != State::Fail;
+    report.add(credentials);
     let network = async {
         if args.offline {
             return vec![Finding::new("network", State::Warn, "not checked (--offline)")];
         }
         let mut findings = Vec::new();
         let reached = network::check(ctx, limit, &mut findings).await;
-        findings.extend(access::check(ctx, &reached, args.bucket.as_deref(), limit).await);
+        if is_known {
+            findings.extend(access::check(ctx, &reached, args.bucket.as_deref(), limit).await);
+        }
         findings
     };
     let (network, tools) = future::join(network, tools::check(ctx, limit)).await;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use futures_util::future;
 use tokio::process::Command;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::finding::{Finding, State};
 use crate::ctx::Ctx;
+use crate::settings::vault::{self, Entry, Store};
 
 /// First version of Docker Engine that builds with BuildKit.
 const FIRST_BUILDKIT: u32 = 18;
@@ -21,7 +23,7 @@ pub(super) async fn check(ctx: &Ctx, limit: Duration) -> Vec<Finding> {
     let python = output(ctx, limit, "python3", &["--version"]);
     let (docker, buildctl, python) = future::join3(docker, buildctl, python).await;
     let build = buildkit(&docker, &buildctl);
-    vec![engine(docker), build, interpreter(python), keyring(ctx)]
+    vec![engine(docker), build, interpreter(python), keyring(ctx, limit).await]
 }
 
 /// What came of running a program.
@@ -89,15 +91,25 @@ fn interpreter(python: Outcome) -> Finding {
 }
 
 /// Whether a Secret Service could be reached: it is found by the session bus.
-fn keyring(ctx: &Ctx) -> Finding {
+async fn keyring(ctx: &Ctx, limit: Duration) -> Finding {
+    const CHECK: &str = "keyring";
     let named = ctx.env.get("DBUS_SESSION_BUS_ADDRESS").is_some();
     let usual = ctx.env.get("XDG_RUNTIME_DIR").is_some_and(|folder| Path::new(folder).join("bus").exists());
-    let message = if named || usual {
-        "a session bus is there, by which a keyring can be reached"
-    } else {
-        "no session bus, so no keyring; secrets are kept in the profile file"
-    };
-    Finding::new("keyring", State::Ok, message)
+    if !named && !usual {
+        return Finding::new(CHECK, State::Ok, "no session bus, so no keyring; secrets are kept in the profile file");
+    }
+    // Nothing is kept under this name: that it is not found is the answer of a keyring that works.
+    // On a thread that nobody waits for: a dialog that asks for a password may stay open.
+    let (sender, asking) = oneshot::channel();
+    std::thread::spawn(move || sender.send(vault::read(Store::Keyring, &Entry::new(Path::new("/"), "doctor", "nothing"))));
+    match timeout(limit, asking).await {
+        Ok(Ok(Ok(_))) => Finding::new(CHECK, State::Ok, "the keyring answers; use it with: ma-cli configure --store keyring"),
+        Ok(Ok(Err(error))) => {
+            Finding::new(CHECK, State::Warn, error.to_string()).remedy("secrets are kept in the profile file instead")
+        }
+        Ok(Err(_)) | Err(_) => Finding::new(CHECK, State::Warn, format!("no answer within {} s", limit.as_secs()))
+            .remedy("unlock the keyring, or keep secrets in the profile file: ma-cli configure --store file"),
+    }
 }
 
 #[cfg(test)]
