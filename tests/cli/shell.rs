@@ -164,8 +164,16 @@ fn a_shell_on_a_terminal_knows_its_size_takes_keys_and_gives_the_terminal_back()
 
     // Killed by a signal, it gives the terminal back too.
     terminal.type_line(&format!("clear; sh -c 'echo $$ >pid; exec {} ma-job shell {id}'; echo code=$?", binary().display()));
+    // What stood on the screen before may still be there, so the file is waited for as well.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let pid = loop {
+        match std::fs::read_to_string(platform.home.path().join("pid")) {
+            Ok(pid) if pid.ends_with('\n') => break pid,
+            _ => assert!(Instant::now() < deadline, "no shell was opened"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
     terminal.wait_for("[worker-0]");
-    let pid = std::fs::read_to_string(platform.home.path().join("pid")).unwrap();
     assert!(Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap().success());
     terminal.wait_for("code=130");
     terminal.type_line("clear; stty -a | tr ' ;' '\\n\\n' | grep -xE -- '-?(icanon|echo|isig)' | paste -sd,");

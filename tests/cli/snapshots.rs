@@ -11,7 +11,7 @@ use crate::fake_service::{FakeService, reply};
 use crate::support::Home;
 
 /// A command, and what to run. After `|` stand the arguments for a service that has nothing, where that is another thing.
-const ROWS: [(&str, &str); 41] = [
+const ROWS: [(&str, &str); 43] = [
     ("algorithm create", "algorithm create --file algorithm.yaml"),
     ("algorithm delete", "algorithm delete a1 -y"),
     ("algorithm list", "algorithm list | algorithm list"),
@@ -20,6 +20,8 @@ const ROWS: [(&str, &str); 41] = [
     ("api", "api GET /v2/{project_id}/pools | api GET /v2/{project_id}/pools"),
     ("auto-completion", "auto-completion bash"),
     ("configure", "configure -auth AKSK -ak AK -sk SK -r cn-north-4"),
+    ("configure list", "configure list"),
+    ("configure show", "configure show --columns setting,value"),
     ("doctor", "doctor --offline --columns check,state | doctor --offline --query []"),
     ("help", "help exit-codes | help nonsense"),
     ("ma-job delete", "ma-job delete j1 -y | ma-job delete --state Failed -y"),

@@ -16,6 +16,7 @@ fn every_topic_prints_and_is_named() {
         assert_eq!(home.run(&["help", name]).stdout, page);
         assert!(listed.contains(name) && unknown.contains(name), "{name}");
         assert!(page.ends_with('\n') && !page.contains('\t'), "{name}");
+        insta::assert_snapshot!(format!("topic_{name}"), page);
     }
 }
 

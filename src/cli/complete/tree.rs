@@ -153,11 +153,12 @@ impl<'a> Place<'a> {
         // After the id of `ma-job tag` come tags.
         let is_tag = id == "words" && !self.positionals.is_empty();
         let source = Source::of(&self.path, id).filter(|_| !is_tag);
+        let is_named_so = |name: &clap::builder::Str| {
+            matches!(name.as_str(), "PATH" | "FILE" | "YAML_FILE") && source != Some(Source::ApiPath)
+        };
         let is_path = matches!(argument.get_value_hint(), ValueHint::AnyPath | ValueHint::FilePath)
             || source == Some(Source::ObjectOrFile)
-            || argument
-                .get_value_names()
-                .is_some_and(|names| names.iter().any(|name| matches!(name.as_str(), "PATH" | "FILE" | "YAML_FILE")));
+            || argument.get_value_names().is_some_and(|names| names.iter().any(is_named_so));
         let mut found = Found::default();
         let typed_path = format!("{prefix}{typed}");
         match argument.get_value_hint() {

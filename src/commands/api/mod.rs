@@ -38,13 +38,8 @@ pub struct ApiArgs {
     /// Path, with or without a query
     #[arg(value_name = "PATH")]
     path: String,
-    /// A field of the query or the body.
-    #[arg(
-        short = 'f',
-        long,
-        value_name = "KEY=VALUE",
-        help = "A field: key=text or key:=JSON; key[inner]=… and key[]=… make objects and lists"
-    )]
+    /// A field: key=text or key:=JSON; brackets after the key make objects and lists
+    #[arg(short = 'f', long, value_name = "KEY=VALUE")]
     field: Vec<String>,
     /// File with the JSON body, - for standard input; fields become the query then
     #[arg(long, value_name = "FILE")]
