@@ -19,9 +19,8 @@ const CREDENTIALS: &str = "credentials";
 /// Whether there are credentials, and from where; the surroundings are asked too, unless told not to use the network. The secret
 /// part is not shown.
 pub(super) async fn credentials(ctx: &Ctx, is_offline: bool) -> Finding {
-    let settings = match ctx.settings() {
-        Ok(settings) => settings,
-        Err(_) => return Finding::new(CREDENTIALS, State::Warn, "not checked: the profile cannot be read"),
+    let Ok(settings) = ctx.settings() else {
+        return Finding::new(CREDENTIALS, State::Warn, "not checked: the profile cannot be read");
     };
     let Some(identity) = &settings.identity else {
         let report = if is_offline {
