@@ -35,7 +35,11 @@ struct Version;
 
 impl Version {
     fn fields() -> [(&'static str, Value); 6] {
-        let features = [("platform", cfg!(feature = "platform")), ("static", cfg!(target_feature = "crt-static"))];
+        let features = [
+            ("keyring", cfg!(feature = "keyring")),
+            ("platform", cfg!(feature = "platform")),
+            ("static", cfg!(target_feature = "crt-static")),
+        ];
         let features: Vec<_> = features.iter().filter(|(_, is_there)| *is_there).map(|(name, _)| *name).collect();
         [
             ("version", json!(env!("CARGO_PKG_VERSION"))),

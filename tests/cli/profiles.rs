@@ -39,6 +39,9 @@ fn profiles_are_listed_chosen_and_deleted() {
     let output = home.run(&["configure", "use", "wrok"]);
     assert!(output.code == 1 && output.stderr.contains("there is no profile [wrok]"), "{output:?}");
 
+    let output = home.run(&["configure", "delete", "wrok", "-y"]);
+    assert!(output.code == 1 && output.stderr.contains("configure list") && !output.stderr.contains("make it"), "{output:?}");
+
     let output = home.run_with(&["configure", "delete", "work"], &[], "n\n");
     assert!(output.code == 1 && fs::read_to_string(home.profile_file()).unwrap().contains("PWWORK"), "{output:?}");
     assert_eq!(home.run(&["configure", "delete", "work", "-y"]).code, 0);

@@ -15,7 +15,9 @@ fn version_tells_what_the_binary_is_made_of() {
     assert_eq!(document["commit"], option_env!("MA_CLI_COMMIT").unwrap_or("unknown"));
     assert_eq!(document["build_date"], option_env!("MA_CLI_BUILD_DATE").unwrap_or("unknown"));
     assert!(document["catalogue"].as_str().unwrap().starts_with("3."), "{document}");
-    assert!(document["features"].as_array().unwrap().contains(&json!("platform")));
+    for feature in ["keyring", "platform"] {
+        assert!(document["features"].as_array().unwrap().contains(&json!(feature)), "{document}");
+    }
     let table = home.run(&["version"]).stdout;
     for word in ["build date", "catalogue", "platform"] {
         assert!(table.contains(word), "{table}");

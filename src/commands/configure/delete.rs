@@ -37,7 +37,9 @@ pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
     let file = ProfileFile::read(&path)?;
     let Some(entry) = file.get(&name).cloned() else {
         let known = file.names().map(str::to_owned).collect();
-        return Err(settings::Error::NoProfile { name, path, known }.into());
+        let missing = settings::Error::NoProfile { name, path, known };
+        // Nobody who deletes a profile wants to hear how it is made.
+        return Err(Error::new(Kind::Config, missing.to_string()).hint("list them with: ma-cli configure list"));
     };
     if !args.yes {
         ctx.ui.confirm(&format!("Delete profile [{name}] of [{}] with its secrets?", path.display()), "-y/--yes")?;
