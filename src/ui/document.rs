@@ -23,7 +23,7 @@ pub(super) fn render(document: Value, format: Format, query: Option<&str>) -> Re
         }
     };
     Ok(match format {
-        Format::Jsonl => json_lines(&document),
+        Format::Jsonl => json_lines(&document)?,
         Format::Yaml => yaml(&document)?,
         Format::Json | Format::Table | Format::Csv => json(&document)?,
     })
@@ -34,16 +34,26 @@ fn json(document: &Value) -> Result<String, Error> {
     let mut buffer = Vec::new();
     document
         .serialize(&mut Serializer::with_formatter(&mut buffer, PrettyFormatter::with_indent(b"    ")))
-        .map_err(|error| Error::new(Kind::Internal, "the document cannot be written as JSON").caused_by(error))?;
+        .map_err(unwritable)?;
     buffer.push(b'\n');
     Ok(String::from_utf8_lossy(&buffer).into_owned())
 }
 
-fn json_lines(document: &Value) -> String {
-    match document {
-        Value::Array(items) => items.iter().map(|item| format!("{item}\n")).collect(),
-        other => format!("{other}\n"),
+fn json_lines(document: &Value) -> Result<String, Error> {
+    let lines = match document {
+        Value::Array(items) => items.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&serde_json::to_string(line).map_err(unwritable)?);
+        text.push('\n');
     }
+    Ok(text)
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(Kind::Internal, "the document cannot be written as JSON").caused_by(error)
 }
 
 fn yaml(document: &Value) -> Result<String, Error> {

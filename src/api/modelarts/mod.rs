@@ -24,7 +24,10 @@ fn text(document: &Value, pointer: &str) -> String {
 }
 
 /// The items of the list at `key`, or of the document when it is a list itself.
-fn items(document: &Value, key: &str) -> Vec<Value> {
-    let list = if document.is_array() { Some(document) } else { document.get(key) };
-    list.and_then(Value::as_array).cloned().unwrap_or_default()
+fn items(mut document: Value, key: &str) -> Vec<Value> {
+    let list = if document.is_array() { Some(document) } else { document.get_mut(key).map(Value::take) };
+    match list {
+        Some(Value::Array(items)) => items,
+        _ => Vec::new(),
+    }
 }

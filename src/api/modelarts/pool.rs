@@ -67,7 +67,7 @@ impl Pool {
 /// As [`Api::send`].
 pub async fn list(api: &Api) -> Result<Vec<Pool>, Error> {
     let reply = api.send(Request::new(Method::GET, "/v2/{project_id}/pools", &[])).await?;
-    Ok(items(&reply.document, "items").into_iter().map(Pool).collect())
+    Ok(items(reply.document, "items").into_iter().map(Pool).collect())
 }
 
 /// One pool.

@@ -220,7 +220,8 @@ pub fn events(api: &Api, id: &str) -> impl Stream<Item = Result<Value, Error>> {
             .parameter("limit", EVENTS_A_PAGE)
             .parameter("order", "asc");
         let document = api.send(request).await?.document;
-        Ok(Page { items: items(&document, "events"), total: document["total"].as_u64() })
+        let total = document["total"].as_u64();
+        Ok(Page { items: items(document, "events"), total })
     })
 }
 
@@ -230,7 +231,7 @@ pub fn events(api: &Api, id: &str) -> impl Stream<Item = Result<Value, Error>> {
 /// As [`Api::send`].
 pub async fn tasks(api: &Api, id: &str) -> Result<Vec<Value>, Error> {
     let document = api.send(Request::new(Method::GET, &format!("{JOB}/tasks"), &[id])).await?.document;
-    Ok(items(&document, "tasks"))
+    Ok(items(document, "tasks"))
 }
 
 /// All engines, as the service sent them.
@@ -239,7 +240,7 @@ pub async fn tasks(api: &Api, id: &str) -> Result<Vec<Value>, Error> {
 /// As [`Api::send`].
 pub async fn engines(api: &Api) -> Result<Vec<Value>, Error> {
     let document = api.send(Request::new(Method::GET, "/v2/{project_id}/training-job-engines", &[])).await?.document;
-    Ok(items(&document, "items"))
+    Ok(items(document, "items"))
 }
 
 /// Flavors, as the service sent them; `kind` is `CPU`, `GPU` or `Ascend`.
@@ -251,7 +252,7 @@ pub async fn flavors(api: &Api, kind: Option<&str>) -> Result<Vec<Value>, Error>
     if let Some(kind) = kind {
         request = request.parameter("flavor_type", kind);
     }
-    Ok(items(&api.send(request).await?.document, "flavors"))
+    Ok(items(api.send(request).await?.document, "flavors"))
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ pub async fn newest_events(api: &Api, id: &str, most: u32) -> Result<Vec<Value>,
         .parameter("offset", 0)
         .parameter("limit", most.clamp(1, 100))
         .parameter("order", "desc");
-    Ok(items(&api.send(request).await?.document, "events"))
+    Ok(items(api.send(request).await?.document, "events"))
 }
 
 #[cfg(test)]

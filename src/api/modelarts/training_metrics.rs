@@ -32,7 +32,7 @@ impl Metrics {
             name: text(item, "/metric"),
             values: item["value"].as_array().into_iter().flatten().map(value).collect(),
         };
-        let mut series: Vec<Series> = items(&document, "metrics").iter().map(series).collect();
+        let mut series: Vec<Series> = items(document.clone(), "metrics").iter().map(series).collect();
         series.retain(|series| series.values.iter().any(Option::is_some));
         Self { document, series }
     }

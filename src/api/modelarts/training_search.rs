@@ -48,8 +48,6 @@ pub struct SearchRequest {
 /// A page of jobs.
 #[derive(Clone, Debug)]
 pub struct JobPage {
-    /// The document as it came.
-    pub document: Value,
     /// The jobs.
     pub jobs: Vec<TrainingJob>,
     /// How many jobs match in all.
@@ -112,9 +110,9 @@ pub async fn search(api: &Api, request: &SearchRequest) -> Result<JobPage, Error
     let request =
         Request::new(Method::POST, "/v2/{project_id}/training-job-searches", &[]).body(request.document()).repeatable();
     let document = api.send(request).await?.document;
-    let jobs = items(&document, "items").into_iter().map(TrainingJob).collect();
     let count = document["count"].as_u64().or_else(|| document["total"].as_u64());
-    Ok(JobPage { document, jobs, count })
+    let jobs = items(document, "items").into_iter().map(TrainingJob).collect();
+    Ok(JobPage { jobs, count })
 }
 
 /// Lists all jobs that match, whatever page the request names: the first page says how many there are, the others come side by

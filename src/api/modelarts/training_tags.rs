@@ -16,7 +16,7 @@ const TAGS_A_REQUEST: usize = 10;
 /// As [`Api::send`].
 pub async fn list(api: &Api, id: &str) -> Result<(Vec<(String, String)>, Value), Error> {
     let document = api.send(Request::new(Method::GET, TAGS, &[id])).await?.document;
-    let tags = items(&document, "tags").iter().map(|tag| (text(tag, "/key"), text(tag, "/value"))).collect();
+    let tags = items(document.clone(), "tags").iter().map(|tag| (text(tag, "/key"), text(tag, "/value"))).collect();
     Ok((tags, document))
 }
 

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use rusqlite::types::Value as Parameter;
 use rusqlite::{Connection, params_from_iter};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::platform::modelarts::error::ApiError;
@@ -50,6 +50,20 @@ struct Filter {
     value: Vec<String>,
 }
 
+/// The answer: a page of jobs, written without being copied into a document first.
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    total: i64,
+    count: i64,
+    limit: u64,
+    offset: u64,
+    sort_by: String,
+    order: String,
+    group_by: String,
+    workspace_id: String,
+    items: Vec<Value>,
+}
+
 /// A condition on jobs, as SQL with its parameters.
 #[derive(Debug, Default)]
 struct Condition {
@@ -58,7 +72,7 @@ struct Condition {
 }
 
 /// `POST /v2/{project_id}/training-job-searches`. `offset` counts pages.
-pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) -> Result<Json<Value>, ApiError> {
+pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) -> Result<Json<Page>, ApiError> {
     let wanted = if bytes.is_empty() { json!({}) } else { body(&bytes)? };
     let search = Search::deserialize(&wanted)
         .map_err(|error| ApiError::bad("ModelArts.2787", format!("Invalid JSON request body: {error}.")))?;
@@ -83,18 +97,17 @@ pub(super) async fn list(State(training): State<Arc<Training>>, bytes: Bytes) ->
     let sorting = sorting(&sort_by, &order)?;
     let first = offset.saturating_mul(limit);
     let found = training.state().read(|connection| find(connection, &condition, &sorting, first, limit))?;
-    let items: Vec<Value> = found.items.into_iter().map(|job| schedule::shown(&training, job)).collect();
-    Ok(Json(json!({
-        "total": found.total,
-        "count": found.count,
-        "limit": limit,
-        "offset": offset,
-        "sort_by": sort_by,
-        "order": order,
-        "group_by": search.group_by.unwrap_or_default(),
-        "workspace_id": workspace.unwrap_or("0"),
-        "items": items,
-    })))
+    Ok(Json(Page {
+        total: found.total,
+        count: found.count,
+        limit,
+        offset,
+        sort_by,
+        order,
+        group_by: search.group_by.unwrap_or_default(),
+        workspace_id: workspace.unwrap_or("0").to_owned(),
+        items: found.items.into_iter().map(|job| schedule::shown(&training, job)).collect(),
+    }))
 }
 
 /// A page of jobs, how many match, and how many there are.

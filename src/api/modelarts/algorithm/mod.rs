@@ -51,7 +51,7 @@ impl Algorithm {
 
     /// Members of one list of `job_config`, such as `inputs`.
     pub fn members(&self, list: &str) -> Vec<Value> {
-        items(&self.0["job_config"], list)
+        items(self.0["job_config"].clone(), list)
     }
 
     /// The hyperparameters it defines, in its order.
@@ -125,6 +125,6 @@ pub fn list<'a>(api: &'a Api, filter: &'a Filter) -> impl Stream<Item = Result<A
         }
         let document = api.send(request).await?.document;
         let total = document["count"].as_u64().or_else(|| document["total"].as_u64());
-        Ok(Page { items: items(&document, "items").into_iter().map(Algorithm).collect(), total })
+        Ok(Page { items: items(document, "items").into_iter().map(Algorithm).collect(), total })
     })
 }
