@@ -55,6 +55,13 @@ use ui::{Terminals, Ui};
 /// Runs the program: arguments and environment in, exit code out.
 pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
     let terminals = terminals(&env);
+    // Until the arguments are understood, the format that they seem to ask for.
+    let options = cli::usage::output(&arguments).output(env.get("MA_CLI_FORMAT")).unwrap_or_default();
+    ui::defect::report_to(Ui::new(options, terminals));
+    ui::defect::caught(|| start(&arguments, env, terminals)).unwrap_or(ExitCode::from(Kind::Internal.exit_code()))
+}
+
+fn start(arguments: &[OsString], env: Env, terminals: Terminals) -> ExitCode {
     let plain = Ui::new(ui::Options::default(), terminals);
     if let Some(request) = env.get("_MA_CLI_COMPLETE").and_then(Request::parse) {
         // The shell draws its line where a warning would go.
@@ -64,10 +71,10 @@ pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
         let text = cli::complete::respond(request, &env);
         return finish(&plain, plain.write(text.as_bytes()));
     }
-    match cli::parse(&arguments) {
+    match cli::parse(arguments) {
         Invocation::Print(text) => finish(&plain, plain.write(text.as_bytes())),
         Invocation::Misuse(misuse) => {
-            let globals = cli::usage::output(&arguments);
+            let globals = cli::usage::output(arguments);
             match globals.output(env.get("MA_CLI_FORMAT")).map(|options| Ui::new(options, terminals)) {
                 Ok(ui) if ui.format() != ui::Format::Table => ui.report(&misuse.error),
                 _ => plain.note(misuse.text.trim_end()),
@@ -85,6 +92,7 @@ pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
 }
 
 fn run(cli: Cli, env: Env, ui: Ui) -> ExitCode {
+    ui::defect::report_to(ui.clone());
     if cli.globals.debug {
         ui::trace::enable();
     }
@@ -121,6 +129,6 @@ fn terminals(env: &Env) -> Terminals {
         is_notebook: env.is_notebook(),
         is_plain: env.get("NO_COLOR").is_some() || env.get("TERM") == Some("dumb"),
         is_color_forced: env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
-        offset: env.local_offset,
+        zone: ui::Zone::read(env.time_zone()),
     }
 }

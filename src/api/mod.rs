@@ -189,6 +189,9 @@ impl Api {
 
     async fn prepare(&self, request: &Request, project_id: Option<&str>) -> Result<transport::Request, Error> {
         let path = request.path.replace(PROJECT, &sign::encode(project_id.unwrap_or_default()));
+        if is_folded(&path) {
+            return Err(Error::Invalid(format!("[{path}] cannot be asked for: a part that is . or .. leads to another path")));
+        }
         let address = format!("{}{path}", self.endpoint);
         let mut url = Url::parse(&address)
             .map_err(|error| Error::Invalid(format!("the endpoint [{}] is no URL: {error}", self.endpoint)))?;
@@ -231,6 +234,12 @@ impl Api {
 /// One segment of a path, percent-encoded.
 pub fn segment(text: &str) -> String {
     sign::encode(text)
+}
+
+/// Whether a URL with that path is one with another path: `.` and `..` are taken out of URLs, encoded or not (WHATWG URL, 4.4).
+pub fn is_folded(path: &str) -> bool {
+    let decoded = |segment: &str| segment.to_ascii_lowercase().replace("%2e", ".");
+    path.split('/').any(|segment| matches!(decoded(segment).as_str(), "." | ".."))
 }
 
 fn refusal(answer: &transport::Answer) -> Error {

@@ -165,23 +165,18 @@ pub fn parse(arguments: &[OsString]) -> Invocation {
     }
 }
 
-/// `help COMMAND…` is the command's page; a topic is a command of its own.
-fn page_or_run(root: &clap::Command, cli: Cli) -> Invocation {
-    if let Command::Help(args) = &cli.command {
-        // A topic that is named like a command says more; it names the command's page.
-        if matches!(args.words.as_slice(), [word] if commands::help::is_topic(word)) {
-            return Invocation::Run(Box::new(cli));
-        }
-        let mut command = root;
-        let mut path = Vec::new();
-        for word in &args.words {
-            let Some(child) = command.find_subcommand(word) else {
-                return Invocation::Run(Box::new(cli));
-            };
+/// `help COMMAND…` shows the command's page, which only the tree can write; a topic has its own.
+fn page_or_run<'a>(root: &'a clap::Command, mut cli: Cli) -> Invocation {
+    let Command::Help(args) = &mut cli.command else { return Invocation::Run(Box::new(cli)) };
+    // A topic that is named like a command says more; it names the command's page.
+    if !matches!(args.words.as_slice(), [word] if commands::help::is_topic(word)) {
+        let find = |(command, mut path): (&'a clap::Command, Vec<String>), word: &String| {
+            let child = command.find_subcommand(word)?;
             path.push(child.get_name().to_owned());
-            command = child;
-        }
-        return Invocation::Print(help::command_page(root, &path));
+            Some((child, path))
+        };
+        let found = args.words.iter().try_fold((root, Vec::new()), find);
+        args.page = found.map(|(_, path)| help::command_page(root, &path));
     }
     Invocation::Run(Box::new(cli))
 }

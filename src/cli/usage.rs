@@ -74,7 +74,7 @@ pub fn wrong_arity(root: &Command, path: &[String], option: &str, is_missing: bo
     message(root, path, &format!("Option '{name}' {text}"))
 }
 
-/// What clap found wrong, in click's words; a group without a sub-command is a call for help.
+/// What clap found wrong, in click's words; a group without a sub-command is a call for help, unless a document is asked for.
 pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> Invocation {
     let path = command_path(root, arguments);
     let text = |kind| match error.get(kind) {
@@ -85,7 +85,12 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
     };
     let reason = match error.kind() {
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return Invocation::Print(help::command_page(root, &path));
+            let asked = output(arguments);
+            // A program that asks for a document cannot read a page.
+            if asked.query.is_none() && asked.format.is_none_or(|format| format.eq_ignore_ascii_case("table")) {
+                return Invocation::Print(help::command_page(root, &path));
+            }
+            "Missing command.".to_owned()
         }
         ErrorKind::InvalidSubcommand => {
             let written = text(ContextKind::InvalidSubcommand);

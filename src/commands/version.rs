@@ -54,7 +54,7 @@ impl Version {
 
 impl Present for Version {
     fn table(&self) -> Table {
-        let mut table = Table::new(["item", "value"]);
+        let mut table = Table::of_properties(["item", "value"]);
         table.rows.extend(Self::fields().into_iter().map(|(name, value)| {
             let words = value.as_array().map(|list| list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
             vec![name.replace('_', " "), words.unwrap_or_else(|| value.as_str().unwrap_or_default().to_owned())]

@@ -81,9 +81,13 @@ impl From<settings::Error> for Error {
                 Self::new(Kind::Config, message).hint(format!("correct [{}], or name another file with -C", path.display()))
             }
             settings::Error::NoProfile { name, known, .. } => {
+                // That of the platform on this machine is built in.
+                let meant = nearest(&name, known.iter().map(String::as_str).chain(["local"]));
+                let mut shown = Self::new(Kind::Config, message);
+                shown.hints.extend(meant.map(|meant| format!("did you mean [{meant}]?")));
                 let known =
                     if known.is_empty() { "there is none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
-                Self::new(Kind::Config, message).hint(known).hint(format!("make it with: ma-cli configure -P {name}"))
+                shown.hint(known).hint(format!("make it with: ma-cli configure -P {name}"))
             }
             settings::Error::Vault { .. } => Self::new(Kind::Local, message)
                 .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),

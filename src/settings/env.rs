@@ -21,8 +21,6 @@ pub struct Env {
     pub stderr_is_terminal: bool,
     /// Whether standard error goes into a file.
     pub stderr_is_file: bool,
-    /// How far local time is from UTC, when the system says. It can only be asked while the process has a single thread.
-    pub local_offset: Option<time::UtcOffset>,
 }
 
 impl Env {
@@ -43,7 +41,6 @@ impl Env {
             stderr_is_terminal: std::io::stderr().is_terminal(),
             stderr_is_file: rustix::fs::fstat(std::io::stderr())
                 .is_ok_and(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file()),
-            local_offset: time::UtcOffset::current_local_offset().ok(),
         }
     }
 
@@ -60,6 +57,11 @@ impl Env {
     /// The value of a variable; one that is set but empty counts as not set.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// `TZ`; an empty one names UTC.
+    pub fn time_zone(&self) -> Option<&str> {
+        self.variables.get("TZ").map(String::as_str)
     }
 
     /// All variables, by name.

@@ -3,6 +3,7 @@
 //! In the table format the original's `[OK]` lines are data too; with any other format standard output is exactly one document.
 
 pub mod chart;
+pub mod defect;
 mod document;
 pub mod present;
 pub mod progress;
@@ -14,16 +15,18 @@ mod shape;
 mod table;
 pub mod text;
 pub mod trace;
+mod zone;
 
 use std::io::{self, Write as _};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
-use time::UtcOffset;
 
 pub use present::{Document, Present, Table};
 pub use shape::Shape;
+pub use zone::Zone;
 
 use crate::error::{Error, Kind};
 
@@ -63,8 +66,8 @@ pub struct Terminals {
     pub is_plain: bool,
     /// `CLICOLOR_FORCE` is set.
     pub is_color_forced: bool,
-    /// How far the times in tables are from UTC; `None` for not at all.
-    pub offset: Option<UtcOffset>,
+    /// Where the user is: of the times in tables.
+    pub zone: Zone,
 }
 
 /// What the command line says about output.
@@ -87,18 +90,18 @@ pub struct Options {
 }
 
 /// Writes to the user, asks the user. One writer for each stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ui {
     options: Options,
     terminals: Terminals,
-    /// Whether everything on standard error is JSON Lines.
-    json_lines: AtomicBool,
+    /// Whether everything on standard error is JSON Lines; shared by all that write there.
+    json_lines: Arc<AtomicBool>,
 }
 
 impl Ui {
     /// Decides once what the streams can show.
     pub fn new(options: Options, terminals: Terminals) -> Self {
-        Self { terminals, options, json_lines: AtomicBool::new(false) }
+        Self { terminals, options, json_lines: Arc::default() }
     }
 
     /// The chosen format; `--query` implies JSON.
@@ -117,6 +120,11 @@ impl Ui {
     /// Whether a progress line may be drawn on standard error.
     pub fn shows_progress(&self) -> bool {
         self.terminals.stderr && !self.options.no_progress
+    }
+
+    /// The zone of the times in tables.
+    pub fn zone(&self) -> Zone {
+        self.terminals.zone
     }
 
     /// Whether standard output is a terminal.
@@ -146,7 +154,7 @@ impl Ui {
     pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
         let text = match self.format() {
             Format::Table => table::grid(&self.options.shape.table(result)?, self.width()),
-            Format::Csv => table::csv(&self.options.shape.table(result)?, self.terminals.offset.unwrap_or(UtcOffset::UTC)),
+            Format::Csv => table::csv(&self.options.shape.table(result)?, self.terminals.zone),
             format => document::render(self.options.shape.document(result)?, format, self.options.query.as_deref())?,
         };
         // Rows and bare texts may hold what a stranger wrote.
@@ -265,7 +273,7 @@ impl Ui {
     /// The line, or the message as an event where standard error is JSON Lines.
     fn tell(&self, event: &str, message: &str, line: &str) {
         if self.json_lines.load(Ordering::Relaxed) {
-            self.write_error(&format!("{}\n", json!({"event": event, "message": message})));
+            self.write_error(&text::json_line(&json!({"event": event, "message": message})));
         } else {
             self.write_error(line);
         }
@@ -292,12 +300,17 @@ impl Ui {
 
     /// Terminal width, or 120 columns where there is no terminal.
     pub fn width(&self) -> u16 {
-        const WITHOUT_TERMINAL: u16 = 120;
-        if !self.terminals.stdout {
-            return WITHOUT_TERMINAL;
-        }
-        rustix::termios::tcgetwinsize(stdout()).map_or(WITHOUT_TERMINAL, |size| size.ws_col.max(40))
+        let size = self.terminals.stdout.then(|| rustix::termios::tcgetwinsize(stdout()).ok()).flatten();
+        width_for(size.map_or(0, |size| size.ws_col))
     }
+}
+
+/// The width for a terminal that says it has so many columns. Those that programs make (`expect`, `script`, `docker exec -t`) often
+/// say 0: they do not know.
+fn width_for(columns: u16) -> u16 {
+    const UNKNOWN: u16 = 120;
+    const LEAST: u16 = 40;
+    if columns == 0 { UNKNOWN } else { columns.max(LEAST) }
 }
 
 const GREEN: &str = "32";
@@ -334,7 +347,13 @@ impl FromStr for Format {
 
 #[cfg(test)]
 mod tests {
-    use super::{GREEN, Options, Terminals, Ui};
+    use super::{GREEN, Options, Terminals, Ui, width_for};
+
+    #[test]
+    fn a_terminal_that_does_not_know_its_width_is_wide() {
+        assert_eq!([0, 1, 80, 300].map(width_for), [120, 40, 80, 300]);
+        assert_eq!(Ui::new(Options::default(), Terminals::default()).width(), 120);
+    }
 
     #[test]
     fn each_stream_decides_its_colour() {

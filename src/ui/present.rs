@@ -9,12 +9,19 @@ pub struct Table {
     pub columns: Vec<&'static str>,
     /// One vector of cells a row, as many as there are columns.
     pub rows: Vec<Vec<String>>,
+    /// Whether each row is a property of one thing, named in the first cell: `--columns` then chooses rows as well.
+    pub has_properties: bool,
 }
 
 impl Table {
     /// An empty table with these columns.
     pub fn new(columns: impl Into<Vec<&'static str>>) -> Self {
-        Self { columns: columns.into(), rows: Vec::new() }
+        Self { columns: columns.into(), ..Self::default() }
+    }
+
+    /// An empty table of the properties of one thing.
+    pub fn of_properties(columns: impl Into<Vec<&'static str>>) -> Self {
+        Self { has_properties: true, ..Self::new(columns) }
     }
 }
 
@@ -24,7 +31,7 @@ pub struct Document(pub Value);
 
 impl Present for Document {
     fn table(&self) -> Table {
-        let mut table = Table::new(["field", "value"]);
+        let mut table = Table::of_properties(["field", "value"]);
         for (name, value) in self.0.as_object().into_iter().flatten() {
             table.rows.push(vec![name.clone(), value.as_str().map_or_else(|| value.to_string(), str::to_owned)]);
         }

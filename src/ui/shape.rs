@@ -18,11 +18,14 @@ pub(super) struct Sheet {
     pub(super) rows: Vec<Vec<String>>,
     /// Whether the headers are left out.
     pub(super) is_headless: bool,
+    /// As [`Table::has_properties`].
+    has_properties: bool,
 }
 
 impl From<Table> for Sheet {
     fn from(table: Table) -> Self {
-        Self { columns: table.columns.into_iter().map(str::to_owned).collect(), rows: table.rows, is_headless: false }
+        let columns = table.columns.into_iter().map(str::to_owned).collect();
+        Self { columns, rows: table.rows, is_headless: false, has_properties: table.has_properties }
     }
 }
 
@@ -85,8 +88,8 @@ impl Shape {
         let document = result.document();
         let items = items(&document, sheet.rows.len());
         let order = self.order(result, &sheet, items)?;
-        if sheet.columns == ["field", "value"] && !self.columns.is_empty() && !self.columns.iter().all(|name| sheet.has(name)) {
-            return self.fields(sheet);
+        if sheet.has_properties && !self.columns.is_empty() && !self.columns.iter().all(|name| sheet.has(name)) {
+            return self.properties(sheet);
         }
         let wanted = if self.columns.is_empty() { &sheet.columns } else { &self.columns };
         let chosen: Vec<Column> = wanted.iter().map(|name| Column::find(&sheet, items, name)).collect::<Result<_, _>>()?;
@@ -95,7 +98,7 @@ impl Shape {
         };
         let rows = order.iter().enumerate().map(|(position, &index)| cells(position, index)).collect();
         let columns = chosen.iter().map(|column| column.title(&sheet)).collect();
-        Ok(Sheet { columns, rows, is_headless: self.no_header })
+        Ok(Sheet { columns, rows, ..sheet })
     }
 
     /// The document with its elements in the order of `--sort`, where they are the rows of the table.
@@ -124,18 +127,20 @@ impl Shape {
         }
         let find = |key: &Key| Ok((Column::find(sheet, items, &key.column)?, key.is_descending));
         let keys: Vec<(Column, bool)> = self.keys.iter().map(find).collect::<Result<_, Error>>()?;
+        let ranks = |row: usize| -> Vec<Rank> {
+            keys.iter().map(|(column, _)| Rank::of(&column.cell(sheet, items, row, row))).collect()
+        };
+        let ranks: Vec<Vec<Rank>> = order.iter().map(|&row| ranks(row)).collect();
         order.sort_by(|&left, &right| {
-            let compare = |(column, is_descending): &(Column, bool)| {
-                let cell = |row| column.cell(sheet, items, row, row);
-                compare(&cell(left), &cell(right), *is_descending)
-            };
-            keys.iter().map(compare).find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
+            let pairs = ranks[left].iter().zip(&ranks[right]).zip(&keys);
+            let mut orderings = pairs.map(|((left, right), (_, is_descending))| left.compare(right, *is_descending));
+            orderings.find(|ordering| ordering.is_ne()).unwrap_or(Ordering::Equal)
         });
         Ok(order)
     }
 
     /// Of a table that has a line a property, the properties with these names.
-    fn fields(&self, sheet: Sheet) -> Result<Sheet, Error> {
+    fn properties(&self, sheet: Sheet) -> Result<Sheet, Error> {
         let mut rows = Vec::new();
         for name in &self.columns {
             let before = rows.len();
@@ -144,7 +149,7 @@ impl Shape {
                 return Err(no_such(name, sheet.rows.iter().map(|row| row[0].as_str())));
             }
         }
-        Ok(Sheet { rows, is_headless: self.no_header, ..sheet })
+        Ok(Sheet { rows, ..sheet })
     }
 }
 
@@ -207,18 +212,47 @@ fn items(document: &Value, rows: usize) -> Option<&[Value]> {
     document.as_array().map(Vec::as_slice).filter(|items| items.len() == rows)
 }
 
-/// Numbers by their value, else texts without regard to case; what is empty or absent comes last either way.
-fn compare(left: &str, right: &str, is_descending: bool) -> Ordering {
-    let is_absent = |text: &str| text.is_empty() || text == "N/A";
-    let by_presence = is_absent(left).cmp(&is_absent(right));
-    if by_presence.is_ne() {
-        return by_presence;
+/// What a cell is sorted by. All numbers stand before all texts: pairs that were each compared in their own way would make circles
+/// (`10 < 1a < 9 < 10`), which no sort survives.
+#[derive(Clone, Debug, PartialEq)]
+enum Rank {
+    /// A number, by its value, then as it is written.
+    Number(f64, String),
+    /// A text without regard to case, then as it is written.
+    Text(String, String),
+    /// Nothing.
+    Absent,
+}
+
+impl Rank {
+    fn of(cell: &str) -> Self {
+        if cell.is_empty() || cell == "N/A" {
+            return Self::Absent;
+        }
+        // `nan` and `inf` are names.
+        match cell.parse::<f64>().ok().filter(|number| number.is_finite()) {
+            Some(number) => Self::Number(number, cell.to_owned()),
+            None => Self::Text(cell.to_lowercase(), cell.to_owned()),
+        }
     }
-    let ordering = match (left.parse::<f64>(), right.parse::<f64>()) {
-        (Ok(left), Ok(right)) => left.total_cmp(&right),
-        _ => left.to_lowercase().cmp(&right.to_lowercase()).then_with(|| left.cmp(right)),
-    };
-    if is_descending { ordering.reverse() } else { ordering }
+
+    /// What is absent comes last either way.
+    fn compare(&self, other: &Self, is_descending: bool) -> Ordering {
+        let ordering = match (self, other) {
+            (Self::Absent, _) | (_, Self::Absent) => {
+                return (*self == Self::Absent).cmp(&(*other == Self::Absent));
+            }
+            (Self::Number(..), Self::Text(..)) => Ordering::Less,
+            (Self::Text(..), Self::Number(..)) => Ordering::Greater,
+            (Self::Number(left, left_text), Self::Number(right, right_text)) => {
+                left.total_cmp(right).then_with(|| left_text.cmp(right_text))
+            }
+            (Self::Text(left, left_text), Self::Text(right, right_text)) => {
+                left.cmp(right).then_with(|| left_text.cmp(right_text))
+            }
+        };
+        if is_descending { ordering.reverse() } else { ordering }
+    }
 }
 
 /// Names are the same whatever their case, and whether blanks, `-` or `_` join their words.
@@ -244,7 +278,7 @@ fn no_such<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::Shape;
+    use super::{Rank, Shape};
     use crate::error::Kind;
     use crate::ui::present::{Present, Table};
 
@@ -268,8 +302,8 @@ mod tests {
 
     impl Present for Detail {
         fn table(&self) -> Table {
-            let rows = [["id", "7"], ["code dir", "/a"]].map(|row| row.map(str::to_owned).to_vec()).to_vec();
-            Table { columns: vec!["field", "value"], rows }
+            let rows = [["id", "7", "x"], ["code dir", "/a", "y"]].map(|row| row.map(str::to_owned).to_vec()).to_vec();
+            Table { rows, ..Table::of_properties(["setting", "value", "origin"]) }
         }
 
         fn document(&self) -> Value {
@@ -302,8 +336,49 @@ mod tests {
 
     #[test]
     fn of_a_table_of_properties_the_named_ones_are_shown() {
-        let sheet = Shape::new(Some("code_dir"), None, true).table(&Detail).unwrap();
-        assert_eq!((sheet.rows, sheet.is_headless), (vec![vec!["code dir".to_owned(), "/a".to_owned()]], true));
-        assert!(Shape::new(Some("nothing"), None, false).table(&Detail).is_err());
+        let chosen =
+            |columns: &str| Shape::new(Some(columns), None, true).table(&Detail).map(|sheet| (sheet.rows, sheet.is_headless));
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        assert_eq!(chosen("code_dir").unwrap(), (vec![row(&["code dir", "/a", "y"])], true));
+        assert_eq!(chosen("value,setting").unwrap().0, [row(&["7", "id"]), row(&["/a", "code dir"])]);
+        assert!(chosen("nothing").is_err());
+    }
+
+    /// As many rows as there are cells.
+    struct Cells(Vec<String>);
+
+    impl Present for Cells {
+        fn table(&self) -> Table {
+            Table { rows: self.0.iter().map(|cell| vec![cell.clone()]).collect(), ..Table::new(["name"]) }
+        }
+
+        fn document(&self) -> Value {
+            Value::from(self.0.clone())
+        }
+    }
+
+    #[test]
+    fn numbers_and_texts_side_by_side_are_sorted() {
+        let cells: Vec<String> = ["12", "12a", "0x", "9", "nan", "1e400", "-inf", "", "N/A", "1.5"].map(str::to_owned).into();
+        // As many as sort looks at closely.
+        let many = Cells((0..400).map(|number| cells[number * 7 % cells.len()].clone()).collect());
+        for (sort, first, last) in [("name", "1.5", "N/A"), ("-name", "nan", "N/A")] {
+            let rows = Shape::new(None, Some(sort), false).table(&many).unwrap().rows;
+            assert_eq!((rows[0][0].as_str(), rows.len()), (first, 400));
+            assert!(rows.iter().any(|row| row[0] == last) && ["", "N/A"].contains(&rows[399][0].as_str()), "{rows:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_order_is_total(cells in proptest::collection::vec("[-+]?[0-9]{0,3}[.]?[0-9a-cA-C]{0,2}|nan|inf|N/A", 3)) {
+            let ranks: Vec<Rank> = cells.iter().map(|cell| Rank::of(cell)).collect();
+            let [first, second, third] = &ranks[..] else { unreachable!() };
+            for is_descending in [false, true] {
+                let is_before = |left: &Rank, right: &Rank| left.compare(right, is_descending).is_le();
+                proptest::prop_assert_eq!(first.compare(second, is_descending), second.compare(first, is_descending).reverse());
+                proptest::prop_assert!(!(is_before(first, second) && is_before(second, third)) || is_before(first, third));
+            }
+        }
     }
 }

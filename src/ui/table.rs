@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, TableStyle, Width};
-use time::UtcOffset;
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::ui::shape::Sheet;
 use crate::ui::text;
+use crate::ui::zone::Zone;
 
 /// Draws the grid: `+---+` borders, a header row, long cells wrapped to fit `width` columns. Columns of ids are never cut.
 pub(super) fn grid(table: &Sheet, width: u16) -> String {
@@ -74,7 +74,7 @@ fn style() -> TableStyle {
 }
 
 /// Rows as RFC 4180 has them, with a header. Columns of times, which are local in the table, are written as RFC 3339 has them.
-pub(super) fn csv(table: &Sheet, offset: UtcOffset) -> String {
+pub(super) fn csv(table: &Sheet, zone: Zone) -> String {
     let mut output = String::new();
     if !table.is_headless {
         csv_row(&mut output, table.columns.iter().map(Cow::from));
@@ -82,7 +82,7 @@ pub(super) fn csv(table: &Sheet, offset: UtcOffset) -> String {
     for row in &table.rows {
         let cells = row.iter().zip(&table.columns).map(|(cell, column)| {
             let holds_time = is_time(column) || (column == "value" && is_time(&row[0]));
-            let exact = holds_time.then(|| text::exact_time(cell, offset)).flatten();
+            let exact = holds_time.then(|| text::exact_time(cell, zone)).flatten();
             exact.map_or_else(|| Cow::from(cell), Cow::from)
         });
         csv_row(&mut output, cells);
@@ -114,11 +114,10 @@ fn csv_row<'a>(output: &mut String, cells: impl Iterator<Item = Cow<'a, str>>) {
 
 #[cfg(test)]
 mod tests {
-    use time::UtcOffset;
-
     use super::{csv, grid};
     use crate::ui::present::Table;
     use crate::ui::shape::Sheet;
+    use crate::ui::zone::Zone;
 
     fn table() -> Sheet {
         let mut table = Table::new(["index", "id", "name"]);
@@ -165,14 +164,14 @@ mod tests {
     fn times_are_exact_in_csv_only_where_a_column_has_times() {
         let mut times = Table::new(["create_time", "name"]);
         times.rows.push(vec!["2026-03-29 11:41:27".into(), "2026-03-29 11:41:27".into()]);
-        let text = csv(&times.into(), UtcOffset::from_hms(8, 0, 0).unwrap());
+        let text = csv(&times.into(), Zone::read(Some("CST-8")));
         assert!(text.ends_with("2026-03-29T11:41:27+08:00,2026-03-29 11:41:27\r\n"), "{text}");
     }
 
     #[test]
     fn csv_quotes_what_must_be_quoted() {
         assert_eq!(
-            csv(&table(), UtcOffset::UTC),
+            csv(&table(), Zone::default()),
             "index,id,name\r\n1,494b55e1-f2b8-4932-bbb1-c9768b000000,\"d\u{1b}[31mé\u{4f60}\u{597d}, \"\"x\"\"\"\r\n"
         );
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
+use time::{OffsetDateTime, PrimitiveDateTime};
+
+use crate::ui::zone::Zone;
 
 /// The text without control characters; tabs and line ends stay. Terminal escape sequences lose their first character and so
 /// become visible text.
@@ -24,6 +26,22 @@ pub fn printable(text: &str) -> String {
 /// Control characters, and the invisible marks that reorder text.
 fn is_hostile(character: char) -> bool {
     character.is_control() || matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// One line of JSON in which such characters are written as `\uXXXX`, for a stream that may be a terminal: JSON itself allows all
+/// but the first 32 as they are.
+pub(super) fn json_line(document: &serde_json::Value) -> String {
+    let mut line = String::new();
+    // They stand only inside of strings, and all of them have four digits.
+    for character in document.to_string().chars() {
+        if is_hostile(character) {
+            line.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line
 }
 
 /// An amount of bytes in binary units with three significant digits: `1.50 GiB`.
@@ -58,42 +76,52 @@ pub fn duration(duration: Duration) -> String {
 }
 
 /// A moment as tables show it, in local time: `2026-03-29 11:41:27`.
-pub fn local_time(moment: OffsetDateTime, offset: UtcOffset) -> String {
+pub fn local_time(moment: OffsetDateTime, zone: Zone) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    moment.to_offset(offset).format(format).unwrap_or_default()
+    moment.to_offset(zone.offset_at(moment)).format(format).unwrap_or_default()
 }
 
 /// What [`local_time`] wrote, as RFC 3339 has it: `2026-03-29T11:41:27+08:00`. `None` for any other text.
-pub(super) fn exact_time(cell: &str, offset: UtcOffset) -> Option<String> {
+pub(super) fn exact_time(cell: &str, zone: Zone) -> Option<String> {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
-    let moment = PrimitiveDateTime::parse(cell, format).ok()?.assume_offset(offset);
-    moment.format(&time::format_description::well_known::Rfc3339).ok()
+    let local = PrimitiveDateTime::parse(cell, format).ok()?;
+    local.assume_offset(zone.offset_of(local)).format(&time::format_description::well_known::Rfc3339).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use time::UtcOffset;
     use time::macros::datetime;
 
-    use super::{bytes, duration, exact_time, local_time, printable, printable_lines};
+    use super::{Zone, bytes, duration, exact_time, json_line, local_time, printable, printable_lines};
 
     #[test]
     fn local_times_are_exact_in_data() {
-        let offset = UtcOffset::from_hms(8, 0, 0).unwrap();
-        let cell = local_time(datetime!(2026-03-29 03:41:27 UTC), offset);
-        assert_eq!(
-            (cell.as_str(), exact_time(&cell, offset).as_deref()),
-            ("2026-03-29 11:41:27", Some("2026-03-29T11:41:27+08:00"))
-        );
-        assert_eq!(exact_time("N/A", offset), None);
+        let zone = Zone::read(Some("CET-1CEST,M3.5.0,M10.5.0/3"));
+        for (moment, expected, exact) in [
+            (datetime!(2026-03-28 23:41:27 UTC), "2026-03-29 00:41:27", "2026-03-29T00:41:27+01:00"),
+            (datetime!(2026-03-29 03:41:27 UTC), "2026-03-29 05:41:27", "2026-03-29T05:41:27+02:00"),
+        ] {
+            let cell = local_time(moment, zone);
+            assert_eq!((cell.as_str(), exact_time(&cell, zone).as_deref()), (expected, Some(exact)));
+        }
+        assert_eq!(exact_time("N/A", zone), None);
     }
 
     #[test]
     fn escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable_lines("a\x1b[31mred\x07\r\n\tb"), "a[31mred\n\tb");
         assert_eq!(printable("a\nb\u{9b}1m\u{202e}c"), "a b1mc");
+    }
+
+    #[test]
+    fn json_on_a_terminal_is_the_same_document_in_harmless_characters() {
+        let document = serde_json::json!({"a\u{9b}": "b\u{202e}\u{7f}\n\u{1b}[2J\u{85}\u{200f} é\u{1f680} \\u009b"});
+        let line = json_line(&document);
+        assert!(line.ends_with("}\n") && !line.trim_end_matches('\n').chars().any(super::is_hostile), "{line}");
+        assert!(line.contains("é\u{1f680}"), "{line}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), document);
     }
 
     #[test]

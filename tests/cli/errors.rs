@@ -40,6 +40,7 @@ fn samples() -> Vec<Error> {
         refused(500, "<html>"),
         refused(501, r#"{"error_code": "ModelArts.0501", "error_msg": "not here"}"#),
         Error::new(Kind::Local, "cannot write [a\u{1b}[2J]").caused_by(std::io::Error::other("no room")),
+        Error::new(Kind::Local, "C1 \u{9b}2J and bidi \u{202e}txt").caused_by(std::io::Error::other("\u{85}\u{2066}")),
         Error::new(Kind::Partial, "3 of 10 files were not copied"),
         Error::new(Kind::Timeout, "the job is still Running after 2 h"),
         Error::new(Kind::JobFailed, "training job [j1] is Failed"),
@@ -60,7 +61,9 @@ fn every_kind_is_shown() {
     for error in samples() {
         kinds.insert(error.kind.name());
         let line = programs.error_text(&error);
-        assert!(line.ends_with("}\n") && line.lines().count() == 1 && !line.contains('\u{1b}'), "{line}");
+        let hostile = ['\u{1b}', '\u{9b}', '\u{85}', '\u{202e}', '\u{2066}'];
+        assert!(line.ends_with("}\n") && line.lines().count() == 1 && !line.contains(hostile), "{line}");
+        assert!(!people.error_text(&error).contains(hostile), "{error:?}");
         shown.push_str(&format!("exit {}\n{}{line}\n", error.kind.exit_code(), people.error_text(&error)));
     }
     assert_eq!(kinds, Kind::ALL.iter().map(|kind| kind.name()).collect());

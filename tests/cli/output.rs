@@ -57,6 +57,13 @@ fn tables_are_cut_to_columns_and_sorted_and_documents_keep_every_field() {
     let jobs: Value = serde_json::from_str(&stdout(&["ma-job", "get-job", "-F", "json"])).unwrap();
     assert_eq!((jobs[0]["new_field"].clone(), jobs[1]["metadata"]["name"].clone()), (json!([null]), json!("b\u{1b}[2J")));
 
+    let names =
+        |sort: &str| stdout(&["ma-job", "get-job", "--columns", "name,status", "--sort", sort, "-F", "csv", "--no-header"]);
+    assert_eq!(names("status,-create_time"), "b\u{1b}[2J,Failed\r\n资料\u{1f680},Running\r\n");
+    assert_eq!(names("duration"), names("-status"), "the service sorts by its own fields");
+    let sorted: Value = serde_json::from_str(&stdout(&["ma-job", "get-job", "--sort", "status", "-F", "json"])).unwrap();
+    assert_eq!(sorted[0]["metadata"]["id"], "j1");
+
     let output = service.run(&home, &["ma-job", "get-pool", "--columns", "stat"]);
     assert!(output.code == 2 && output.stderr.contains("did you mean [status]?"), "{output:?}");
     let output = service.run(&home, &["ma-job", "get-pool", "--columns", "id", "-F", "json"]);

@@ -21,6 +21,26 @@ fn every_topic_prints_and_is_named() {
 }
 
 #[test]
+fn a_program_that_asks_for_documents_gets_no_page() {
+    let home = Home::new();
+    for words in [&["exit-codes"][..], &["ma-job", "get-job"]] {
+        let page = home.run(&[&["help"], words].concat()).stdout;
+        let output = home.run(&[&["help", "-F", "json"], words].concat());
+        let document: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"));
+        assert_eq!(document, serde_json::json!({"topic": words.join(" "), "text": page}));
+        assert_eq!(home.run(&[&["help", "--query", "text"], words].concat()).stdout.trim_end(), page.trim_end());
+    }
+    for arguments in [&["ma-job", "-F", "json"][..], &["-Fyaml", "obs"], &["--query", "x"]] {
+        let output = home.run(arguments);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{output:?}");
+        assert!(output.stderr.contains("\"message\":\"Missing command.\""), "{output:?}");
+    }
+    // What is a habit of the user's is no question of a program's.
+    let output = home.run_with(&["ma-job"], &[("MA_CLI_FORMAT", "json")], "");
+    assert!(output.code == 0 && output.stdout.starts_with("Usage: "), "{output:?}");
+}
+
+#[test]
 fn copying_describes_every_option_of_obs_copy_and_no_other() {
     let mut root = ma_cli::cli::command();
     root.build();
@@ -97,4 +117,21 @@ fn environment_names_every_variable_that_is_read() {
         }
     }
     assert!(found > 20, "{found}");
+}
+
+#[test]
+fn command_lines_of_the_readme_are_understood() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let is_code = |line: &&str| ["    ma-cli ", "$ ma-cli ", "ma-cli "].iter().any(|start| line.starts_with(start));
+    let mut count = 0;
+    for line in readme.lines().filter(is_code) {
+        let line = line.trim_start_matches(['$', ' ']);
+        let words = shell_words::split(line.split(" # ").next().unwrap()).unwrap();
+        let arguments: Vec<std::ffi::OsString> = words.into_iter().map(Into::into).collect();
+        if let ma_cli::cli::Invocation::Misuse(misuse) = ma_cli::cli::parse(&arguments) {
+            panic!("{line}\n{}", misuse.text);
+        }
+        count += 1;
+    }
+    assert!(count > 20, "the README's command lines are no longer found");
 }

@@ -66,6 +66,6 @@ pub async fn run(ctx: &Ctx, args: CreateArgs) -> Result<(), Error> {
     if ctx.ui.format() == Format::Table {
         return ctx.ui.ok(&format!("Successfully create algorithm [{}] with id [{}]", created.name(), created.id()));
     }
-    let offset = ctx.env.local_offset.unwrap_or(time::UtcOffset::UTC);
-    ctx.ui.emit(&Detail { algorithm: created, offset })
+    let zone = ctx.ui.zone();
+    ctx.ui.emit(&Detail { algorithm: created, zone })
 }

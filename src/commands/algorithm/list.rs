@@ -2,13 +2,12 @@
 
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
-use time::UtcOffset;
 
 use crate::api::modelarts::algorithm::{self, Algorithm, Filter};
 use crate::commands::algorithm::show;
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, Zone};
 
 /// List algorithms
 ///
@@ -35,13 +34,13 @@ pub async fn run(ctx: &Ctx, args: ListArgs) -> Result<(), Error> {
     let filter = Filter { name: args.name, workspace_id: args.workspace_id };
     let algorithms: Vec<Algorithm> =
         algorithm::list(&api, &filter).try_collect().await.map_err(|error| Error::from(error).context("listing algorithms"))?;
-    ctx.ui.emit(&List { algorithms, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
+    ctx.ui.emit(&List { algorithms, zone: ctx.ui.zone() })
 }
 
 #[derive(Debug)]
 struct List {
     algorithms: Vec<Algorithm>,
-    offset: UtcOffset,
+    zone: Zone,
 }
 
 impl Present for List {
@@ -55,7 +54,7 @@ impl Present for List {
                 algorithm.name(),
                 algorithm.engine(),
                 names.join(" "),
-                show::time(algorithm.create_time(), self.offset),
+                show::time(algorithm.create_time(), self.zone),
                 algorithm.text("/metadata/description"),
             ]);
         }

@@ -1,12 +1,12 @@
 //! `algorithm show`.
 
 use serde_json::Value;
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
 use crate::api::modelarts::algorithm::{self, Algorithm, Definition};
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::ui::{Present, Table, text};
+use crate::ui::{Present, Table, Zone, text};
 
 /// Where a job of an algorithm has its files.
 const MOUNT: &str = "/home/ma-user/modelarts";
@@ -32,25 +32,25 @@ pub struct ShowArgs {
 pub async fn run(ctx: &Ctx, args: ShowArgs) -> Result<(), Error> {
     let found = algorithm::show(&ctx.modelarts()?, &args.id).await;
     let algorithm = found.map_err(|error| Error::from(error).context(&format!("algorithm [{}]", args.id)))?;
-    ctx.ui.emit(&Detail { algorithm, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
+    ctx.ui.emit(&Detail { algorithm, zone: ctx.ui.zone() })
 }
 
 /// Milliseconds since 1970 in local time; empty when there are none.
-pub(super) fn time(milliseconds: Option<i64>, offset: UtcOffset) -> String {
+pub(super) fn time(milliseconds: Option<i64>, zone: Zone) -> String {
     let moment = milliseconds.and_then(|value| OffsetDateTime::from_unix_timestamp(value.div_euclid(1000)).ok());
-    moment.map(|moment| text::local_time(moment, offset)).unwrap_or_default()
+    moment.map(|moment| text::local_time(moment, zone)).unwrap_or_default()
 }
 
 /// One algorithm.
 #[derive(Debug)]
 pub(super) struct Detail {
     pub(super) algorithm: Algorithm,
-    pub(super) offset: UtcOffset,
+    pub(super) zone: Zone,
 }
 
 impl Present for Detail {
     fn table(&self) -> Table {
-        let mut table = Table::new(["field", "value"]);
+        let mut table = Table::of_properties(["field", "value"]);
         let mut add = |name: String, value: String| {
             if !value.is_empty() {
                 table.rows.push(vec![name, value]);
@@ -69,7 +69,7 @@ impl Present for Detail {
         ] {
             add(name.to_owned(), algorithm.text(place));
         }
-        add("create_time".to_owned(), time(algorithm.create_time(), self.offset));
+        add("create_time".to_owned(), time(algorithm.create_time(), self.zone));
         add("engine".to_owned(), algorithm.engine());
         let code = algorithm.text("/job_config/code_dir");
         if let Some(folder) = code.trim_end_matches('/').rsplit('/').next().filter(|folder| !folder.is_empty()) {

@@ -41,6 +41,6 @@ pub async fn run(ctx: &Ctx, args: UpdateArgs) -> Result<(), Error> {
     if ctx.ui.format() == Format::Table {
         return ctx.ui.ok(&format!("Successfully update algorithm [{}]", args.id));
     }
-    let offset = ctx.env.local_offset.unwrap_or(time::UtcOffset::UTC);
-    ctx.ui.emit(&Detail { algorithm: changed, offset })
+    let zone = ctx.ui.zone();
+    ctx.ui.emit(&Detail { algorithm: changed, zone })
 }

@@ -9,15 +9,17 @@ use crate::error::{Error, Kind};
 /// One field.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Field {
+    /// The key as it is written.
+    key: String,
     /// The key's name and what stands in its brackets; an empty text for `[]`.
     steps: Vec<String>,
     value: Value,
 }
 
 impl Field {
-    /// Name of a query parameter.
+    /// Name of a query parameter: the key as it is written, with its brackets.
     pub(super) fn name(&self) -> &str {
-        &self.steps[0]
+        &self.key
     }
 
     /// Value of a query parameter.
@@ -45,7 +47,7 @@ impl FromStr for Field {
         for part in parts {
             steps.push(part.strip_suffix(']').ok_or_else(|| wrong("a bracket is not closed"))?.to_owned());
         }
-        Ok(Self { steps, value })
+        Ok(Self { key: key.to_owned(), steps, value })
     }
 }
 
@@ -82,7 +84,7 @@ pub(super) fn body(fields: &[Field]) -> Result<Option<Value>, Error> {
     let mut body = Value::Object(Map::new());
     for field in fields {
         put(&mut body, &field.steps, field.value.clone())
-            .map_err(|()| Error::new(Kind::Usage, format!("--field [{}] is two things at once", field.steps.join("["))))?;
+            .map_err(|()| Error::new(Kind::Usage, format!("--field [{}] is two things at once", field.key)))?;
     }
     Ok(Some(body))
 }
@@ -124,6 +126,12 @@ mod tests {
         for wrong in ["a", "=1", "a:=nope", "a[b=1"] {
             assert!(wrong.parse::<Field>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_query_has_the_keys_as_they_are_written() {
+        let names: Vec<String> = fields(&["a=1", "b[c]:=2", "d[]=3"]).iter().map(|field| field.name().to_owned()).collect();
+        assert_eq!(names, ["a", "b[c]", "d[]"]);
     }
 
     #[test]

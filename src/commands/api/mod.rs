@@ -1,13 +1,15 @@
 //! `ma-cli api`: any operation of the control planes, signed.
 
+mod answer;
 mod fields;
 mod pages;
+mod path;
 
 use clap::builder::PossibleValuesParser;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use self::fields::Field;
-use self::pages::Paging;
+use self::pages::{Asked, Paging};
 use crate::api::{Api, Request, catalogue};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, nearest};
@@ -17,9 +19,6 @@ use crate::ui::{Document, Format};
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Services that take signed requests of this kind.
 const SERVICES: [&str; 4] = ["modelarts", "iam", "swr", "dli"];
-/// Parameters that say how many items a page holds.
-const SIZES: [&str; 4] = ["limit", "size", "page-size", "per_page"];
-
 /// Send a request to a control plane, signed
 ///
 /// PATH is that of the API reference. `{project_id}` stands for the project in use; other names in braces are filled by fields.
@@ -62,16 +61,16 @@ pub fn paths(method: Option<&str>) -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// The path or a field is wrong, the file is no JSON, the service refuses.
 pub async fn run(ctx: &Ctx, args: ApiArgs) -> Result<(), Error> {
-    let (path, query) = split(&args.path)?;
+    let (path, mut query) = path::split(&args.path)?;
     let fields: Vec<Field> = args.field.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let (path, fields) = fields::fill(&path, fields)?;
+    path::check(&path)?;
     let service = args.service.as_deref().or_else(|| catalogue::service(&path)).unwrap_or(SERVICES[0]);
     let name = args.method.to_ascii_uppercase();
-    let method = name.parse().map_err(|_| Error::new(Kind::Usage, format!("[{name}] is no method")))?;
-    let mut request = Request::literal(method, &path);
-    for (name, value) in &query {
-        request = request.parameter(name, value);
+    if args.paginate && !matches!(name.as_str(), "GET" | "POST") {
+        return Err(Error::new(Kind::Usage, format!("--paginate asks again and again, which is not for {name}")));
     }
+    let method = name.parse().map_err(|_| Error::new(Kind::Usage, format!("[{name}] is no method")))?;
     let body = match &args.input {
         Some(file) => Some(read(ctx, file).await?),
         None => None,
@@ -79,23 +78,20 @@ pub async fn run(ctx: &Ctx, args: ApiArgs) -> Result<(), Error> {
     let is_query = body.is_some() || matches!(name.as_str(), "GET" | "DELETE");
     let body = if is_query { body } else { fields::body(&fields)? };
     if is_query {
-        for field in &fields {
-            request = request.parameter(field.name(), field.text());
-        }
+        query.extend(fields.iter().map(|field| (field.name().to_owned(), field.text())));
     }
     let api = ctx.control_plane(service)?;
+    let request = Request::literal(method, &path);
     let advise = |error: Error| advise(error, &name, &path);
     if args.paginate {
-        let paging = Paging::of(service, &path);
-        let sizes = query.iter().map(|(name, value)| (name.as_str(), value.clone()));
-        let limit = sizes.chain(fields.iter().map(|field| (field.name(), field.text()))).find(|(name, _)| SIZES.contains(name));
-        let limit = limit.and_then(|(_, value)| value.parse().ok());
-        let items = paging.all(&api, request, body, limit).await.map_err(advise)?;
+        // Where a body is usual, the number of the page stands there.
+        let body = if is_query { body } else { body.or_else(|| Some(Map::new().into())) };
+        let asked = Asked { request, query, body };
+        let items = Paging::of(service, &path).all(&api, &asked, |why| ctx.ui.warn(why)).await.map_err(advise)?;
         return ctx.ui.emit_as(&Document(Value::Array(items)), Format::Json);
     }
-    if let Some(body) = body {
-        request = request.body(body);
-    }
+    let request = query.iter().fold(request, |request, (name, value)| request.parameter(name, value));
+    let request = body.into_iter().fold(request, Request::body);
     show(ctx, &api, request).await.map_err(advise)
 }
 
@@ -109,17 +105,6 @@ async fn show(ctx: &Ctx, api: &Api, request: Request) -> Result<(), Error> {
         // Some operations answer text, as with logs.
         Err(_) => ctx.ui.remote_text(&String::from_utf8_lossy(&answer.body)),
     }
-}
-
-/// Path and query. A whole URL is refused: the signature is for the service in use, not for any host.
-fn split(path: &str) -> Result<(String, Vec<(String, String)>), Error> {
-    if path.contains("://") {
-        return Err(Error::new(Kind::Usage, format!("[{path}] is a URL; only its path is wanted"))
-            .hint("another endpoint is chosen with a profile or, for example, MA_CLI_MODELARTS_ENDPOINT"));
-    }
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    Ok((format!("/{}", path.trim_start_matches('/')), pairs))
 }
 
 async fn read(ctx: &Ctx, file: &str) -> Result<Value, Error> {

@@ -1,13 +1,12 @@
 //! `auth status`.
 
 use serde_json::{Value, json};
-use time::UtcOffset;
 use time::format_description::well_known::Rfc3339;
 
 use crate::auth::caller::Caller;
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, Zone};
 
 /// Show who the credentials belong to
 ///
@@ -27,7 +26,7 @@ pub async fn run(ctx: &Ctx, _args: &StatusArgs) -> Result<(), Error> {
     let report = ctx.credential_report().await?;
     let source = report.used().map(|step| step.reason.clone()).unwrap_or_default();
     let profile = ctx.settings()?.profile.value.clone();
-    ctx.ui.emit(&Status { caller, profile, source, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
+    ctx.ui.emit(&Status { caller, profile, source, zone: ctx.ui.zone() })
 }
 
 #[derive(Debug)]
@@ -35,13 +34,13 @@ struct Status {
     caller: Caller,
     profile: String,
     source: String,
-    offset: UtcOffset,
+    zone: Zone,
 }
 
 impl Status {
-    fn end(&self, offset: UtcOffset) -> Option<String> {
-        let end = self.caller.expires_at?.to_offset(offset).replace_nanosecond(0).ok()?;
-        end.format(&Rfc3339).ok()
+    fn end(&self, zone: Zone) -> Option<String> {
+        let end = self.caller.expires_at?;
+        end.to_offset(zone.offset_at(end)).replace_nanosecond(0).ok()?.format(&Rfc3339).ok()
     }
 }
 
@@ -49,7 +48,7 @@ impl Present for Status {
     fn table(&self) -> Table {
         let mut table = Table::new(["profile", "account", "project_id", "source", "expires_at"]);
         let caller = &self.caller;
-        let end = self.end(self.offset).unwrap_or_else(|| "N/A".to_owned());
+        let end = self.end(self.zone).unwrap_or_else(|| "N/A".to_owned());
         let cells = [&self.profile, &caller.account, &caller.project_id, &self.source, &end];
         table.rows.push(cells.map(Clone::clone).to_vec());
         table
@@ -62,7 +61,7 @@ impl Present for Status {
             "account_id": self.caller.account_id,
             "project_id": self.caller.project_id,
             "source": self.source,
-            "expires_at": self.end(UtcOffset::UTC),
+            "expires_at": self.end(Zone::default()),
         })
     }
 }

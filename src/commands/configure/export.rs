@@ -56,7 +56,7 @@ pub async fn run(ctx: &Ctx, args: &ExportArgs) -> Result<(), Error> {
         }
     }
     if let Some(end) = credential.expires_at {
-        let offset = ctx.env.local_offset.unwrap_or(time::UtcOffset::UTC);
+        let offset = ctx.ui.zone().offset_at(end);
         ctx.ui.note(&format!(
             "The access key is temporary and ends at {}",
             end.to_offset(offset).replace_nanosecond(0).unwrap_or(end)

@@ -122,7 +122,7 @@ struct Shown {
 
 impl Present for Shown {
     fn table(&self) -> Table {
-        let mut table = Table::new(["setting", "value", "origin"]);
+        let mut table = Table::of_properties(["setting", "value", "origin"]);
         table.rows = self.rows.iter().map(|(name, value, origin)| vec![name.clone(), value.clone(), origin.clone()]).collect();
         table.rows.extend(self.report.steps.iter().map(|step| {
             vec![format!("credentials: {}", step.link.title()), step.outcome.title().to_owned(), step.reason.clone()]

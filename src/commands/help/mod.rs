@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
+use serde_json::json;
+
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, nearest};
+use crate::ui::{Document, Format};
 
 /// Show help for a command or a topic
 #[derive(Debug, clap::Args)]
@@ -16,6 +19,9 @@ pub struct HelpArgs {
     /// Names of a command, or a topic: copying, environment, exit-codes, formatting, platform, profiles
     #[arg(value_name = "COMMAND")]
     pub(crate) words: Vec<String>,
+    /// The page of the command with these names, if there is one.
+    #[arg(skip)]
+    pub(crate) page: Option<String>,
 }
 
 /// Topics with their pages, in the order they are named in.
@@ -35,15 +41,19 @@ pub fn is_topic(name: &str) -> bool {
     topics().iter().any(|(topic, _)| *topic == name)
 }
 
-/// Prints a topic. Pages of commands are printed before a command runs, by `cli`.
+/// Prints the page of a command or a topic; a document holds its text.
 ///
 /// # Errors
-/// The topic does not exist.
+/// Neither exists.
 pub fn run(ctx: &Ctx, args: &HelpArgs) -> Result<(), Error> {
     let topics = topics();
     let wanted = args.words.first().map(String::as_str).unwrap_or_default();
-    if let Some((_, page)) = topics.iter().find(|(name, _)| *name == wanted) {
-        return ctx.ui.write(page.as_bytes());
+    let topic = || topics.iter().find(|(name, _)| *name == wanted).map(|(_, page)| page);
+    if let Some(page) = args.page.as_ref().or_else(topic) {
+        return match ctx.ui.format() {
+            Format::Table => ctx.ui.write(page.as_bytes()),
+            _ => ctx.ui.emit(&Document(json!({"topic": args.words.join(" "), "text": page}))),
+        };
     }
     let names = topics.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let mut error = Error::new(Kind::Usage, format!("there is no command or topic [{}]", args.words.join(" ")));

@@ -1,8 +1,8 @@
 //! Cells of the job tables, as the original wrote them.
 
-use time::{OffsetDateTime, UtcOffset};
+use time::OffsetDateTime;
 
-use crate::ui::text;
+use crate::ui::{Zone, text};
 
 /// What stands where there is no time.
 pub(super) const ABSENT: &str = "N/A";
@@ -14,24 +14,22 @@ pub(super) fn duration(milliseconds: u64) -> String {
 }
 
 /// Milliseconds since 1970 as `YYYY-MM-DD HH:MM:SS` in local time, or `N/A`.
-pub(super) fn time(milliseconds: Option<i64>, offset: UtcOffset) -> String {
+pub(super) fn time(milliseconds: Option<i64>, zone: Zone) -> String {
     let moment = milliseconds.and_then(|value| OffsetDateTime::from_unix_timestamp(value.div_euclid(1000)).ok());
-    moment.map_or_else(|| ABSENT.to_owned(), |moment| text::local_time(moment, offset))
+    moment.map_or_else(|| ABSENT.to_owned(), |moment| text::local_time(moment, zone))
 }
 
 #[cfg(test)]
 mod tests {
-    use time::UtcOffset;
-
-    use super::{duration, time};
+    use super::{Zone, duration, time};
 
     #[test]
     fn cells_look_like_the_original_s() {
         assert_eq!(duration(76_999), "00h:01m:16s");
         assert_eq!(duration(0), "00h:00m:00s");
         assert_eq!(duration(360_000_000), "100h:00m:00s");
-        assert_eq!(time(Some(1_680_061_287_500), UtcOffset::UTC), "2023-03-29 03:41:27");
-        assert_eq!(time(Some(1_680_061_287_500), UtcOffset::from_hms(8, 0, 0).unwrap()), "2023-03-29 11:41:27");
-        assert_eq!(time(None, UtcOffset::UTC), "N/A");
+        assert_eq!(time(Some(1_680_061_287_500), Zone::default()), "2023-03-29 03:41:27");
+        assert_eq!(time(Some(1_680_061_287_500), Zone::read(Some("CST-8"))), "2023-03-29 11:41:27");
+        assert_eq!(time(None, Zone::default()), "N/A");
     }
 }

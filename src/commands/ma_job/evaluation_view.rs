@@ -86,7 +86,7 @@ fn index(value: &Value) -> Option<usize> {
 impl Present for EvaluationView {
     fn table(&self) -> Table {
         let Some(scores) = &self.scores else {
-            let mut table = Table::new(["field", "value"]);
+            let mut table = Table::of_properties(["field", "value"]);
             flatten("", &self.document, &mut table.rows);
             return table;
         };

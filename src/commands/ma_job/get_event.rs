@@ -2,15 +2,15 @@
 
 use futures_util::TryStreamExt as _;
 use serde_json::Value;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
 
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::columns;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::ctx::Ctx;
 use crate::error::Error;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, Zone};
 
 /// List the events of a training job
 ///
@@ -35,13 +35,13 @@ pub async fn run(ctx: &Ctx, args: GetEventArgs) -> Result<(), Error> {
         .try_collect()
         .await
         .map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
-    ctx.ui.emit(&EventList { events, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
+    ctx.ui.emit(&EventList { events, zone: ctx.ui.zone() })
 }
 
 #[derive(Debug)]
 struct EventList {
     events: Vec<Value>,
-    offset: UtcOffset,
+    zone: Zone,
 }
 
 impl Present for EventList {
@@ -69,7 +69,7 @@ impl EventList {
         let milliseconds = time.as_i64().or_else(|| read(time.as_str()?));
         match (milliseconds, time.as_str()) {
             (None, Some(text)) => text.to_owned(),
-            (milliseconds, _) => columns::time(milliseconds, self.offset),
+            (milliseconds, _) => columns::time(milliseconds, self.zone),
         }
     }
 }
@@ -77,9 +77,8 @@ impl EventList {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use time::UtcOffset;
 
-    use super::EventList;
+    use super::{EventList, Zone};
     use crate::ui::Present as _;
 
     #[test]
@@ -91,7 +90,7 @@ mod tests {
             json!({"time": "2023-03-29 11:41:27"}),
             json!({}),
         ];
-        let table = EventList { events, offset: UtcOffset::UTC }.table();
+        let table = EventList { events, zone: Zone::default() }.table();
         assert_eq!(table.rows[0], ["1", "2023-03-29 03:41:27", "Info", "Training job is running."]);
         let times: Vec<_> = table.rows.iter().map(|row| row[1].as_str()).collect();
         assert_eq!(times[1..], ["2023-03-29 03:41:27", "2023-03-29 03:41:27", "2023-03-29 11:41:27", "N/A"]);

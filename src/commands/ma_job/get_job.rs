@@ -1,13 +1,12 @@
 //! `ma-job get-job`.
 
-use clap::builder::PossibleValuesParser;
 use clap::value_parser;
-use time::UtcOffset;
 
 use crate::api::Api;
-use crate::api::modelarts::training_search::{self, LARGEST_PAGE, ORDERS, SearchRequest};
+use crate::api::modelarts::training_search::{self, LARGEST_PAGE, SearchRequest};
 use crate::commands::ma_job::failure;
 use crate::commands::ma_job::job_filter::JobFilter;
+use crate::commands::ma_job::job_order::{self, SortParser};
 use crate::commands::ma_job::job_table::{JobDetail, JobList};
 use crate::commands::ma_job::job_watch;
 use crate::commands::ma_job::named;
@@ -25,6 +24,7 @@ use crate::error::Error;
   ma-cli ma-job get-job -n auto
   ma-cli ma-job get-job --state Failed,Abnormal --since 7d --all
   ma-cli ma-job get-job --tag team=vision --sort duration
+  ma-cli ma-job get-job --all --sort status,-create_time
   ma-cli ma-job get-job --state Running --watch
   ma-cli ma-job get-job 494b55e1-f2b8-4932-bbb1-c9768b0000aa -v
   ma-cli ma-job get-job --query \"[?status.phase=='Failed'].metadata.id\"")]
@@ -40,8 +40,8 @@ pub struct GetJobArgs {
     job_name: Option<String>,
     #[command(flatten)]
     filter: JobFilter,
-    /// Sort by this, largest first
-    #[arg(long, value_name = "FIELD", value_parser = PossibleValuesParser::new(ORDERS))]
+    /// Sort all jobs by one of these, largest first; other columns, as in status,-name, sort those that are listed
+    #[arg(long, value_name = "FIELD", value_parser = SortParser)]
     sort: Option<String>,
     /// Smallest first
     #[arg(long)]
@@ -72,7 +72,7 @@ pub async fn run(ctx: &Ctx, args: GetJobArgs) -> Result<(), Error> {
     let request = SearchRequest {
         page: args.page_num - 1,
         limit: args.page_size,
-        sort_by: args.sort.clone(),
+        sort_by: job_order::served(args.sort.as_deref(), args.ascending)?,
         is_ascending: args.ascending,
         ..args.filter.request(args.job_name.as_ref())?
     };
@@ -93,18 +93,16 @@ pub async fn run(ctx: &Ctx, args: GetJobArgs) -> Result<(), Error> {
     };
     match jobs.as_slice() {
         [only] if args.verbose && request.name.is_some() => show(ctx, &api, &only.id(), true).await,
-        _ => ctx.ui.emit(&JobList { jobs, verbose: args.verbose, offset: offset(ctx) }),
+        _ => {
+            let is_sorted = request.sort_by.is_some();
+            ctx.ui.emit(&JobList { jobs, verbose: args.verbose, is_sorted, zone: ctx.ui.zone() })
+        }
     }
 }
 
 async fn show(ctx: &Ctx, api: &Api, id: &str, verbose: bool) -> Result<(), Error> {
     let job = named::show(api, id).await?;
-    ctx.ui.emit(&JobDetail { job: job.clone(), verbose, offset: offset(ctx) })?;
+    ctx.ui.emit(&JobDetail { job: job.clone(), verbose, zone: ctx.ui.zone() })?;
     failure::explain(ctx, api, &job).await;
     Ok(())
-}
-
-/// How far the times of tables are from UTC.
-pub(super) fn offset(ctx: &Ctx) -> UtcOffset {
-    ctx.env.local_offset.unwrap_or(UtcOffset::UTC)
 }

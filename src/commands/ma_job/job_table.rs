@@ -1,18 +1,19 @@
 //! How jobs are shown: a list, one line of it, or everything about one.
 
 use serde_json::Value;
-use time::UtcOffset;
 
 use crate::api::modelarts::training_job::TrainingJob;
 use crate::commands::ma_job::columns;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, Zone};
 
 /// A page of jobs.
 #[derive(Debug)]
 pub(super) struct JobList {
     pub(super) jobs: Vec<TrainingJob>,
     pub(super) verbose: bool,
-    pub(super) offset: UtcOffset,
+    /// Whether the service sorted them.
+    pub(super) is_sorted: bool,
+    pub(super) zone: Zone,
 }
 
 impl Present for JobList {
@@ -25,7 +26,7 @@ impl Present for JobList {
         let mut table = Table::new(columns);
         for (index, job) in self.jobs.iter().enumerate() {
             let mut row = vec![(index + 1).to_string()];
-            row.extend(cells(job, self.offset));
+            row.extend(cells(job, self.zone));
             if self.verbose {
                 row.extend([job.text("/spec/resource/flavor_id"), job.text("/spec/resource/node_count"), engine(job)]);
             }
@@ -39,7 +40,7 @@ impl Present for JobList {
     }
 
     fn is_sorted(&self) -> bool {
-        true
+        self.is_sorted
     }
 }
 
@@ -48,16 +49,16 @@ impl Present for JobList {
 pub(super) struct JobDetail {
     pub(super) job: TrainingJob,
     pub(super) verbose: bool,
-    pub(super) offset: UtcOffset,
+    pub(super) zone: Zone,
 }
 
 impl Present for JobDetail {
     fn table(&self) -> Table {
         if self.verbose {
-            return details(&self.job, self.offset);
+            return details(&self.job, self.zone);
         }
         let mut table = Table::new(COLUMNS);
-        table.rows.push(cells(&self.job, self.offset));
+        table.rows.push(cells(&self.job, self.zone));
         table
     }
 
@@ -68,15 +69,15 @@ impl Present for JobDetail {
 
 const COLUMNS: [&str; 8] = ["id", "name", "status", "user_name", "duration", "create_time", "start_time", "description"];
 
-fn cells(job: &TrainingJob, offset: UtcOffset) -> Vec<String> {
+fn cells(job: &TrainingJob, zone: Zone) -> Vec<String> {
     vec![
         job.id(),
         job.name(),
         job.phase().to_string(),
         job.user_name(),
         columns::duration(job.duration()),
-        columns::time(job.create_time(), offset),
-        columns::time(job.start_time(), offset),
+        columns::time(job.create_time(), zone),
+        columns::time(job.start_time(), zone),
         job.description(),
     ]
 }
@@ -86,10 +87,10 @@ fn engine(job: &TrainingJob) -> String {
     places.iter().map(|place| job.text(place)).find(|text| !text.is_empty()).unwrap_or_default()
 }
 
-fn details(job: &TrainingJob, offset: UtcOffset) -> Table {
-    let mut table = Table::new(["field", "value"]);
+fn details(job: &TrainingJob, zone: Zone) -> Table {
+    let mut table = Table::of_properties(["field", "value"]);
     let mut add = |name: &str, value: String| table.rows.push(vec![name.to_owned(), value]);
-    for (name, value) in COLUMNS.iter().zip(cells(job, offset)) {
+    for (name, value) in COLUMNS.iter().zip(cells(job, zone)) {
         add(name, value);
     }
     let fields = [
@@ -133,9 +134,8 @@ fn elements<'a>(job: &'a TrainingJob, pointer: &str) -> impl Iterator<Item = &'a
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use time::UtcOffset;
 
-    use super::{JobDetail, JobList};
+    use super::{JobDetail, JobList, Zone};
     use crate::api::modelarts::training_job::TrainingJob;
     use crate::ui::Present as _;
 
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn rows_have_the_original_s_columns() {
-        let list = JobList { jobs: vec![job()], verbose: false, offset: UtcOffset::UTC };
+        let list = JobList { jobs: vec![job()], verbose: false, is_sorted: true, zone: Zone::default() };
         assert_eq!(list.table().columns[..5], ["index", "id", "name", "status", "user_name"]);
         let expected = ["1", "j1", "n", "Abnormal", "jo", "00h:00m:00s", "2023-03-29 03:41:27", "N/A", ""];
         assert_eq!(list.table().rows[0], expected);
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn one_job_is_a_line_or_everything() {
-        let detail = JobDetail { job: job(), verbose: false, offset: UtcOffset::UTC };
+        let detail = JobDetail { job: job(), verbose: false, zone: Zone::default() };
         assert_eq!((detail.table().columns[0], detail.table().rows.len()), ("id", 1));
         let all = JobDetail { verbose: true, ..detail }.table();
         for row in [["nodes", "2"], ["input", "data_url = /b/d/"], ["parameter", "epoch = 1"]] {

@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
 use crate::api::modelarts::training_search::{self, SearchRequest};
 use crate::api::{self, Api};
-use crate::commands::ma_job::get_job::offset;
 use crate::commands::ma_job::job_table::{JobDetail, JobList};
 use crate::commands::ma_job::launch::Document;
 use crate::commands::ma_job::rhythm::may_pass;
@@ -35,7 +34,7 @@ pub(super) async fn one(ctx: &Ctx, api: &Api, id: &str, verbose: bool) -> Result
         if let Some(job) = watch.endure(training_job::show(api, id).await).map_err(context)? {
             let is_over = job.phase().is_final();
             let jobs = std::slice::from_ref(&job);
-            watch.show(jobs, || JobDetail { job: job.clone(), verbose, offset: offset(ctx) })?;
+            watch.show(jobs, || JobDetail { job: job.clone(), verbose, zone: ctx.ui.zone() })?;
             if is_over {
                 return Ok(());
             }
@@ -60,7 +59,8 @@ pub(super) async fn many(ctx: &Ctx, api: &Api, request: &SearchRequest, is_all: 
             if !ctx.ui.draws() {
                 watch.add_left(api, &mut jobs).await;
             }
-            watch.show(&jobs, || JobList { jobs: jobs.clone(), verbose, offset: offset(ctx) })?;
+            let is_sorted = request.sort_by.is_some();
+            watch.show(&jobs, || JobList { jobs: jobs.clone(), verbose, is_sorted, zone: ctx.ui.zone() })?;
         }
         watch.pause().await?;
     }

@@ -28,6 +28,7 @@ mod inquiry;
 mod job_file;
 mod job_filter;
 mod job_id;
+mod job_order;
 mod job_table;
 mod job_watch;
 mod launch;

@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use time::UtcOffset;
-
 use crate::commands::ma_job::autosearch_args::AutosearchArgs;
 use crate::commands::ma_job::job_file;
 use crate::commands::ma_job::job_table::JobDetail;
@@ -85,8 +83,8 @@ pub(super) async fn attend(ctx: &Ctx, launch: Launch, is_quiet: bool, watching: 
         job = watching.watch(ctx, &api, job, hooks).await?;
     }
     if ctx.ui.format() != Format::Table {
-        let offset = ctx.env.local_offset.unwrap_or(UtcOffset::UTC);
-        ctx.ui.emit(&JobDetail { job: job.clone(), verbose: false, offset })?;
+        let zone = ctx.ui.zone();
+        ctx.ui.emit(&JobDetail { job: job.clone(), verbose: false, zone })?;
     }
     watching.conclude(ctx, &api, &job).await?;
     ctx.ui.ok(&format!("Successfully submit training job [{id}]"))

@@ -61,8 +61,8 @@ pub async fn run(ctx: &Ctx, args: WaitArgs) -> Result<(), Error> {
     let job = watch.first().await?;
     let job = watch.run(job).await?;
     if ctx.ui.format() != Format::Table {
-        let offset = ctx.env.local_offset.unwrap_or(time::UtcOffset::UTC);
-        ctx.ui.emit(&JobDetail { job: job.clone(), verbose: false, offset })?;
+        let zone = ctx.ui.zone();
+        ctx.ui.emit(&JobDetail { job: job.clone(), verbose: false, zone })?;
     }
     if is_met(&job, wanted.as_ref()) {
         return Ok(());

@@ -1,6 +1,5 @@
 //! `ma-cli obs ls`.
 
-use ::time::UtcOffset;
 use serde_json::{Value, json};
 
 use super::{local, time};
@@ -9,7 +8,7 @@ use crate::error::Error;
 use crate::obs::control::Bucket;
 use crate::obs::list::Entry;
 use crate::obs::{Client, ObsUrl};
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, Zone};
 
 /// List buckets, or what is in one
 #[derive(Debug, clap::Args)]
@@ -32,11 +31,11 @@ pub struct LsArgs {
 /// No such bucket; the store refused.
 pub async fn run(ctx: &Ctx, args: LsArgs) -> Result<(), Error> {
     let client = ctx.obs()?;
-    let offset = ctx.env.local_offset.unwrap_or(UtcOffset::UTC);
+    let zone = ctx.ui.zone();
     match args.url {
-        None => ctx.ui.emit(&Buckets { buckets: client.list_buckets().await?, offset }),
+        None => ctx.ui.emit(&Buckets { buckets: client.list_buckets().await?, zone }),
         Some(url) => {
-            let objects = Objects { offset, ..list(&client, &url.parse()?, args.recursive).await? };
+            let objects = Objects { zone, ..list(&client, &url.parse()?, args.recursive).await? };
             ctx.ui.emit(&objects)
         }
     }
@@ -44,7 +43,7 @@ pub async fn run(ctx: &Ctx, args: LsArgs) -> Result<(), Error> {
 
 async fn list(client: &Client, url: &ObsUrl, recursive: bool) -> Result<Objects, Error> {
     let mut listing = client.list(url, recursive);
-    let mut objects = Objects { folders: Vec::new(), entries: Vec::new(), offset: UtcOffset::UTC };
+    let mut objects = Objects { folders: Vec::new(), entries: Vec::new(), zone: Zone::default() };
     while let Some(page) = listing.next_page().await? {
         objects.folders.extend(page.prefixes);
         objects.entries.extend(page.entries);
@@ -54,13 +53,13 @@ async fn list(client: &Client, url: &ObsUrl, recursive: bool) -> Result<Objects,
 
 struct Buckets {
     buckets: Vec<Bucket>,
-    offset: UtcOffset,
+    zone: Zone,
 }
 
 impl Present for Buckets {
     fn table(&self) -> Table {
-        let rows = self.buckets.iter().map(|bucket| vec![bucket.name.clone(), local(bucket.created, self.offset)]);
-        Table { columns: vec!["bucket", "created"], rows: rows.collect() }
+        let rows = self.buckets.iter().map(|bucket| vec![bucket.name.clone(), local(bucket.created, self.zone)]);
+        Table { rows: rows.collect(), ..Table::new(["bucket", "created"]) }
     }
 
     fn document(&self) -> Value {
@@ -71,17 +70,15 @@ impl Present for Buckets {
 struct Objects {
     folders: Vec<String>,
     entries: Vec<Entry>,
-    offset: UtcOffset,
+    zone: Zone,
 }
 
 impl Present for Objects {
     fn table(&self) -> Table {
         let folders = self.folders.iter().map(|folder| vec![folder.clone(), String::new(), String::new()]);
-        let entries = self
-            .entries
-            .iter()
-            .map(|entry| vec![entry.key.clone(), entry.size.to_string(), local(entry.modified, self.offset)]);
-        Table { columns: vec!["key", "size", "modified"], rows: folders.chain(entries).collect() }
+        let entries =
+            self.entries.iter().map(|entry| vec![entry.key.clone(), entry.size.to_string(), local(entry.modified, self.zone)]);
+        Table { rows: folders.chain(entries).collect(), ..Table::new(["key", "size", "modified"]) }
     }
 
     fn document(&self) -> Value {

@@ -10,7 +10,7 @@ pub mod stat;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::obs::ObsUrl;
-use crate::ui::text;
+use crate::ui::{Zone, text};
 
 /// Verbs on buckets and objects.
 #[derive(Debug, clap::Subcommand)]
@@ -64,8 +64,8 @@ fn bucket(text: &str) -> Result<ObsUrl, Error> {
 }
 
 /// A time as tables show it.
-fn local(time: Option<::time::OffsetDateTime>, offset: ::time::UtcOffset) -> String {
-    time.map(|time| text::local_time(time, offset)).unwrap_or_default()
+fn local(time: Option<::time::OffsetDateTime>, zone: Zone) -> String {
+    time.map(|time| text::local_time(time, zone)).unwrap_or_default()
 }
 
 /// A time as documents have it.

@@ -1,13 +1,12 @@
 //! `ma-cli obs stat`.
 
-use ::time::UtcOffset;
 use serde_json::{Map, Value, json};
 
 use super::{local, object, time};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::obs::control::ObjectInfo;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, Zone};
 
 /// Show what the store knows of an object
 #[derive(Debug, clap::Args)]
@@ -27,23 +26,23 @@ pub struct StatArgs {
 pub async fn run(ctx: &Ctx, args: StatArgs) -> Result<(), Error> {
     let url = object(&args.url)?;
     let info = ctx.obs()?.head(&url).await?;
-    ctx.ui.emit(&Stat { url: url.to_string(), info, offset: ctx.env.local_offset.unwrap_or(UtcOffset::UTC) })
+    ctx.ui.emit(&Stat { url: url.to_string(), info, zone: ctx.ui.zone() })
 }
 
 struct Stat {
     url: String,
     info: ObjectInfo,
-    offset: UtcOffset,
+    zone: Zone,
 }
 
 impl Present for Stat {
     fn table(&self) -> Table {
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut document = self.document();
-        document["modified"] = local(self.info.modified, self.offset).into();
+        document["modified"] = local(self.info.modified, self.zone).into();
         let fields = document.as_object().into_iter().flatten();
         let rows = fields.filter(|(_, value)| !value.is_null()).map(|(name, value)| vec![name.clone(), text(value)]);
-        Table { columns: vec!["field", "value"], rows: rows.collect() }
+        Table { rows: rows.collect(), ..Table::of_properties(["field", "value"]) }
     }
 
     fn document(&self) -> Value {

@@ -182,7 +182,7 @@ impl Present for Actions {
             other => other.to_string(),
         };
         let rows = self.0.iter().map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect();
-        Table { columns, rows }
+        Table { rows, ..Table::new(columns) }
     }
 
     fn document(&self) -> Value {

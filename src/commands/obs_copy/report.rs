@@ -61,8 +61,8 @@ impl Present for Report {
     fn table(&self) -> Table {
         let failures = self.summary.failures.iter();
         Table {
-            columns: vec!["name", "error"],
             rows: failures.map(|failure| vec![failure.name.clone(), failure.error.to_string()]).collect(),
+            ..Table::new(["name", "error"])
         }
     }
 

@@ -79,8 +79,8 @@ impl Present for Transfers {
             let state = if transfer.is_running { "running" } else { "stopped" };
             vec![transfer.id.clone(), source, destination, done, since(transfer), state.to_owned()]
         };
-        let columns = vec!["id", "source", "destination", "done", "since", "state"];
-        Table { columns, rows: self.0.iter().map(row).collect() }
+        let columns = ["id", "source", "destination", "done", "since", "state"];
+        Table { rows: self.0.iter().map(row).collect(), ..Table::new(columns) }
     }
 
     fn document(&self) -> Value {

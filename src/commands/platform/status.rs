@@ -108,7 +108,7 @@ impl Present for Whole {
 
 /// One row a property that has a value.
 fn properties(document: &Value) -> Table {
-    let mut table = Table::new(["property", "value"]);
+    let mut table = Table::of_properties(["property", "value"]);
     for (name, value) in document.as_object().into_iter().flatten() {
         let cell = match value {
             Value::Null => continue,
