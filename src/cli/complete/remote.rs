@@ -55,7 +55,8 @@ fn key(settings: &Settings, wanted: &Wanted) -> String {
     let who = match settings.identity.as_ref().map(|identity| &identity.value) {
         Some(Identity::Keys { access_key, .. }) => access_key.clone(),
         Some(Identity::Password { account, username, .. }) => format!("{account}/{username}"),
-        None => String::new(),
+        // Nobody is asked without credentials.
+        None | Some(Identity::LoggedOut { .. }) => String::new(),
     };
     let endpoint = |service| settings.endpoint(service).map(|endpoint| endpoint.value.clone()).unwrap_or_default();
     let project = settings.project_id.as_ref().map(|id| id.value.clone()).unwrap_or_default();
