@@ -67,7 +67,7 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
 /// `auth login` writes a profile as `configure` does, then tries it.
 async fn login_or(ctx: &Ctx, command: auth::AuthCommand<configure::ProfileArgs>) -> Result<(), Error> {
     if let auth::AuthCommand::Login(args) = &command {
-        configure::write(ctx, args)?;
+        configure::log_in(ctx, args)?;
     }
     auth::run(ctx, command).await
 }

@@ -169,7 +169,7 @@ impl Ctx {
                 .chain(security_token.as_ref().map(|token| token.expose()))
                 .collect(),
             Some(Identity::Password { password, .. }) => vec![password.expose()],
-            None => Vec::new(),
+            None | Some(Identity::LoggedOut { .. }) => Vec::new(),
         };
         // A short secret may stand in a value by chance.
         let holds = |value: &str, secret: &str| value == secret || (secret.len() >= 8 && value.contains(secret));

@@ -2,6 +2,7 @@
 //! replies. A command without a row here fails the first test.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -19,14 +20,25 @@ const ROWS: &[(&str, &str)] = &[
     ("algorithm show", "algorithm show a1 | algorithm show nothing"),
     ("algorithm update", "algorithm update a1 --description new | algorithm update nothing --description new"),
     ("api", "api GET /v2/{project_id}/pools | api GET /v2/{project_id}/pools"),
+    (
+        "auth login",
+        "auth login -C profiles.yaml -P fresh -auth AKSK -ak AK -sk SK -r cn-north-4 | auth login -C profiles.yaml -P out",
+    ),
+    ("auth logout", "auth logout -C profiles.yaml -P ann -y | auth logout -C profiles.yaml -P out -y"),
+    ("auth status", "auth status -C profiles.yaml -P ann | auth status -C profiles.yaml -P out"),
+    ("auth token", "auth token -C profiles.yaml -P ann | auth token"),
     ("auto-completion", "auto-completion bash"),
     (
         "configure",
         "configure -auth AKSK -ak AK -sk SK -r cn-north-4 & configure -C p.yaml -auth AKSK -ak AK -sk SK -r cn-north-4",
     ),
+    ("configure delete", "configure delete -C profiles.yaml ann -y | configure delete -C profiles.yaml nobody -y"),
+    ("configure export", "configure export -C profiles.yaml -P ann | configure export -C profiles.yaml -P out"),
     ("configure list", "configure list"),
     // The path of this file is short enough for its cell: the folder has another name each time.
-    ("configure show", "configure show -C p.yaml"),
+    ("configure show", "configure show -C p.yaml | configure show -C profiles.yaml -P out --query settings"),
+    ("configure test", "configure test | configure test"),
+    ("configure use", "configure use DEFAULT | configure use nobody"),
     ("doctor", "doctor --bucket obs://b & doctor --offline | doctor"),
     ("help", "help exit-codes & help nonsense"),
     ("ma-job delete", "ma-job delete j1 -y | ma-job delete --state Failed -y"),
@@ -146,9 +158,6 @@ fn shows(noun: &str) {
         nouns.iter().copied().find(|noun| *noun == first).unwrap_or_default().to_owned()
     };
     let (home, service) = (Home::new(), FakeService::start(&[], |_, _| {}));
-    for (name, text) in FILES {
-        std::fs::write(home.path().join(name), text).unwrap();
-    }
     for (command, lines) in ROWS.iter().filter(|row| noun_of(row.0) == noun) {
         let mut shown = String::new();
         for (index, lines) in lines.split(" | ").enumerate() {
@@ -157,6 +166,7 @@ fn shows(noun: &str) {
             for line in lines.split(" & ") {
                 let run = |line: &str| {
                     let _ = std::fs::remove_file(home.path().join("fresh.yaml"));
+                    put_files(home.path());
                     let mut command = service.command(&home, &line.split(' ').collect::<Vec<_>>());
                     for name in ["OBS", "IAM", "SWR", "DLI"] {
                         command.env(format!("MA_CLI_{name}_ENDPOINT"), &service.endpoint);
@@ -167,6 +177,15 @@ fn shows(noun: &str) {
             }
         }
         insta::assert_snapshot!(command.replace(' ', "_"), shown);
+    }
+}
+
+/// The files that command lines name, as they were at first: a command may have changed them.
+fn put_files(folder: &Path) {
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 }
 
@@ -233,6 +252,9 @@ fn steady(text: &str, home: &Path, endpoint: &str) -> String {
         (r"(\| (?:version|commit|build date) +\| )(?:\d|unknown)\S*", "${1}WHICH"),
         (r"(\x22(version|commit|build_date)\x22: )\x22[^\x22]+\x22", "${1}\"WHICH\""),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
+        (r#""milliseconds": \d+"#, r#""milliseconds": N"#),
+        // The time that each service took stands in the last cell.
+        (r"(?m)^(\| (?:iam|modelarts|obs) .*\|) +\d+ +\|$", "$1 N |"),
     ] {
         text = Regex::new(pattern).unwrap().replace_all(&text, replacement).into_owned();
     }
@@ -241,7 +263,11 @@ fn steady(text: &str, home: &Path, endpoint: &str) -> String {
     Regex::new(r"[-=]{3,}").unwrap().replace_all(&text, "---").into_owned()
 }
 
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
+    (
+        "profiles.yaml",
+        "# mine\nann: {auth: PWD, account: acme, username: ann, password: pass-of-ann, region: cn-north-4, project_id: p1}\nout: {auth: AKSK, access_key: AKOFOUT0001, region: cn-north-4}\n",
+    ),
     (
         "train.yaml",
         "name: again\ntrain-instance-type: modelarts.vm.cpu.2u\nframework-type: PyTorch\nframework-version: pytorch_1.8\ncode-dir: obs://b/code/\nboot-file: obs://b/code/train.py\nlog-url: obs://b/logs/\n",
@@ -260,6 +286,13 @@ fn full(method: &str, path: &str) -> Option<Vec<u8>> {
                 "<ListAllMyBucketsResult><Buckets><Bucket><Name>b</Name><CreationDate>2024-01-01T00:00:00.000Z</CreationDate></Bucket></Buckets></ListAllMyBucketsResult>",
             ));
         }
+        ("GET", ["v3", "auth", "domains"]) => json!({"domains": [{"id": "d1", "name": "acme", "unknown": 1}]}),
+        ("POST", ["v3", "auth", "tokens"]) => {
+            let token = json!({"token": {"expires_at": "2999-01-01T00:00:00.000000Z", "project": {"id": "p1"}}});
+            return Some(reply(201, "X-Subject-Token: TOKEN-OF-ANN\r\n", token.to_string().as_bytes()));
+        }
+        ("POST", ["v3.0", "OS-CREDENTIAL", "securitytokens"]) => json!({"credential": {"access": "TEMPORARYKEY",
+            "secret": "temporary-secret", "securitytoken": "temporary-token", "expires_at": "2999-01-01T00:00:00.000000Z"}}),
         ("POST", ["v2", _, "training-job-searches"]) => json!({"items": [job("r1"), job("j1")], "total": 2, "count": 2}),
         ("GET", ["v2", _, "training-jobs", id @ ("j1" | "r1")]) => job(id),
         ("GET", ["v2", _, "training-jobs", _, "events"]) => {

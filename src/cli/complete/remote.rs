@@ -140,7 +140,8 @@ fn caller(settings: &Settings) -> Vec<String> {
         Some(Identity::Password { account, username, password }) => {
             vec![endpoint, account.clone(), username.clone(), password.expose().to_owned()]
         }
-        None => vec![endpoint],
+        // Nobody is asked without credentials.
+        None | Some(Identity::LoggedOut { .. }) => vec![endpoint],
     }
 }
 

@@ -12,9 +12,15 @@ use crate::error::Error;
 #[derive(Debug, clap::Subcommand)]
 pub enum AuthCommand<L: clap::Args> {
     /// Store credentials in a profile and try them
-    #[command(after_help = "Examples:
+    ///
+    /// As configure, but what the profile says about the user is not asked for again: after a logout, only the secret.
+    #[command(mut_arg("auth", |auth| {
+        let auth = auth.default_value(clap::builder::Resettable::Reset);
+        auth.help("Kind of credentials [default: by what is given, else as in the profile, else PWD]")
+    }), after_help = "Examples:
   ma-cli auth login -r cn-north-4
-  ma-cli auth login --auth AKSK -r cn-north-4 -P work --store keyring")]
+  ma-cli auth login --auth AKSK -r cn-north-4 -P work --store keyring
+  ma-cli auth login -P work")]
     Login(L),
     Status(status::StatusArgs),
     Logout(logout::LogoutArgs),

@@ -5,7 +5,6 @@ pub mod export;
 pub mod list;
 mod questions;
 pub mod show;
-mod stored;
 pub mod test;
 #[path = "use.rs"]
 pub mod use_profile;
@@ -13,7 +12,7 @@ mod writing;
 
 use std::path::PathBuf;
 
-pub use writing::write;
+pub use writing::{log_in, write};
 
 use crate::auth::secret::Secret;
 use crate::ctx::Ctx;
@@ -45,7 +44,7 @@ pub struct ConfigureArgs {
 pub struct ProfileArgs {
     /// Kind of credentials; ROMA is not supported
     #[arg(long, alias = "auth", default_value = "PWD", value_parser = clap::builder::PossibleValuesParser::new(["PWD", "AKSK", "ROMA"]))]
-    auth: String,
+    auth: Option<String>,
     /// File of regions and their endpoints
     #[arg(long, alias = "rp", value_name = "PATH")]
     region_profile: Option<PathBuf>,
