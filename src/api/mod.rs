@@ -16,6 +16,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use crate::auth::secret::masked_address;
 use crate::auth::{Authenticator, sign};
 use crate::http as transport;
 
@@ -194,7 +195,7 @@ impl Api {
         }
         let address = format!("{}{path}", self.endpoint);
         let mut url = Url::parse(&address)
-            .map_err(|error| Error::Invalid(format!("the endpoint [{}] is no URL: {error}", self.endpoint)))?;
+            .map_err(|error| Error::Invalid(format!("the endpoint [{}] is no URL: {error}", masked_address(&self.endpoint))))?;
         if !request.query.is_empty() {
             url.set_query(Some(&sign::query(&request.query)));
         }

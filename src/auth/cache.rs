@@ -57,6 +57,29 @@ impl Cache {
         }
     }
 
+    /// Forgets every token and every set of temporary keys, whoever they belong to.
+    ///
+    /// # Errors
+    /// A file that cannot be removed, after the others were.
+    pub fn clear(&self) -> std::io::Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let entries = match fs::read_dir(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        let mut result = Ok(());
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            // A process that was killed while it wrote leaves a file with a passing name.
+            let is_secret = ["token-", "keys-", ".tmp"].iter().any(|kind| name.to_string_lossy().starts_with(kind));
+            if is_secret && let Err(error) = fs::remove_file(entry.path()) {
+                result = Err(error);
+            }
+        }
+        result
+    }
+
     /// Forgets what is kept under `key`.
     pub fn remove(&self, key: &str) {
         if let Some(directory) = &self.directory {
@@ -99,6 +122,21 @@ mod tests {
         assert_eq!(cache.read(&key), None);
         cache.remove(&key);
         assert!(!directory.join(&key).exists());
+    }
+
+    #[test]
+    fn all_secrets_are_forgotten_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().join("cache"));
+        cache.clear().unwrap();
+        let keys = ["token", "keys", "project"].map(|kind| Cache::key(kind, &["me"]));
+        for key in &keys {
+            cache.write(key, &json!(1));
+        }
+        fs::write(folder.path().join("cache/.tmpAbC"), "half a token").unwrap();
+        cache.clear().unwrap();
+        let left: Vec<_> = fs::read_dir(folder.path().join("cache")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [keys[2].as_str()]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::auth::Error;
+use crate::auth::secret::masked_address;
 use crate::http::Answer;
 
 /// The address of `path` on `endpoint`.
@@ -13,7 +14,7 @@ use crate::http::Answer;
 /// [`Error::Unsignable`] when the endpoint is no URL.
 pub(in crate::auth) fn url(endpoint: &str, path: &str) -> Result<Url, Error> {
     Url::parse(&format!("{}{path}", endpoint.trim_end_matches('/')))
-        .map_err(|error| Error::Unsignable(format!("the identity endpoint [{endpoint}] is no URL: {error}")))
+        .map_err(|error| Error::Unsignable(format!("the identity endpoint [{}] is no URL: {error}", masked_address(endpoint))))
 }
 
 /// The document of a successful answer.

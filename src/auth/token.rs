@@ -128,12 +128,6 @@ impl TokenSource {
         }
     }
 
-    /// Forgets the token, here and in the cache.
-    pub fn forget(&self) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = None;
-        self.cache.remove(&self.key);
-    }
-
     fn kept(&self) -> Option<Arc<Token>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         current.as_ref().filter(|token| token.is_fresh()).map(Arc::clone)

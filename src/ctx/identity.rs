@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::auth::report::{Link, Outcome, Step};
-use crate::auth::{self, Authenticator, CredentialSource};
+use crate::auth::report::Link;
+use crate::auth::{self, Authenticator, CredentialSource, Secret};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::settings::{Identity, Service};
+use crate::settings::{Identity, Origin, Service, Sourced};
 
 impl Ctx {
     /// How requests to the control planes are authenticated.
@@ -31,11 +31,11 @@ impl Ctx {
         if settings.agency.is_none() {
             match &settings.identity {
                 None => return Ok(self.ambient()?),
-                Some(identity) => {
-                    if let Some(keys) = static_keys(&identity.value) {
-                        return Ok(keys);
-                    }
+                Some(Sourced { value: Identity::Keys { access_key, secret_key, security_token }, .. }) => {
+                    return Ok(static_keys(access_key, secret_key, security_token.as_ref()));
                 }
+                // A login trades its token, and who is logged out has nothing.
+                Some(_) => {}
             }
         }
         Ok(match self.authenticator()? {
@@ -54,11 +54,9 @@ impl Ctx {
     pub async fn credential_report(&self) -> Result<auth::CredentialReport, Error> {
         let settings = self.settings()?;
         let mut steps = settings.identity_steps.clone();
-        if settings.identity.is_none() {
-            steps.extend(self.ambient()?.source().look().await.1);
-        } else {
-            let unasked = |link| Step::new(link, Outcome::NotAsked, "an earlier place gave credentials");
-            steps.extend([Link::Notebook, Link::Ecs].map(unasked));
+        match &settings.identity {
+            None => steps.extend(self.ambient()?.source().look().await.1),
+            Some(identity) => steps.extend([Link::Notebook, Link::Ecs].map(|link| identity.value.not_asked(link))),
         }
         Ok(auth::CredentialReport { steps })
     }
@@ -72,16 +70,19 @@ impl Ctx {
         Ok(auth::caller::ask(self.http_client()?, endpoint, self.authenticator()?).await?)
     }
 
-    /// Forgets the token and the temporary keys that are kept between runs for whoever the settings name.
-    ///
-    /// # Errors
-    /// As [`Ctx::authenticator`].
-    pub fn forget_tokens(&self) -> Result<(), Error> {
-        if let Authenticator::Token(tokens) = self.authenticator()? {
-            tokens.forget();
-            self.credentials()?.invalidate();
+    /// Forgets the tokens and temporary keys that are kept between runs, of all profiles: the password is part of the name that
+    /// each is kept under, so that those of one profile are not found any more once its password has changed or is forgotten. What
+    /// cannot be forgotten is told.
+    pub fn forget_tokens(&self) {
+        if let Err(error) = self.cache().clear() {
+            self.ui.warn(&format!("tokens that were kept may still be there: {error}"));
         }
-        Ok(())
+    }
+
+    /// The error of whoever needs the secret that the profile does not hold any more.
+    pub fn logged_out(&self, profile: &Origin, missing: &str) -> Error {
+        Error::new(Kind::Auth, format!("{profile} has no {missing}: it is logged out"))
+            .hint(format!("log in with: ma-cli auth login{}", self.profile_options()))
     }
 
     /// The keys that the surroundings give.
@@ -109,10 +110,13 @@ impl Ctx {
 
     fn build_authenticator(&self) -> Result<Authenticator, Error> {
         let settings = self.settings()?;
-        let own = match settings.identity.as_ref().map(|identity| &identity.value) {
+        let own = match settings.identity.as_ref().map(|identity| (&identity.value, &identity.origin)) {
             None => self.signing(self.ambient()?)?,
-            Some(keys @ Identity::Keys { .. }) => self.signing(static_keys(keys).ok_or_else(nothing_configured)?)?,
-            Some(Identity::Password { account, username, password }) => {
+            Some((Identity::LoggedOut { missing, .. }, profile)) => return Err(self.logged_out(profile, missing)),
+            Some((Identity::Keys { access_key, secret_key, security_token }, _)) => {
+                self.signing(static_keys(access_key, secret_key, security_token.as_ref()))?
+            }
+            Some((Identity::Password { account, username, password }, _)) => {
                 let login = auth::Login {
                     endpoint: settings.endpoint(Service::Iam)?.value.clone(),
                     account: Some(account.clone()),
@@ -158,19 +162,12 @@ impl Ctx {
     }
 }
 
-fn nothing_configured() -> auth::Error {
-    auth::Error::NothingConfigured(auth::CredentialReport::default())
-}
-
-/// Configured access keys as they are; `None` for a login.
-fn static_keys(identity: &Identity) -> Option<Arc<dyn CredentialSource>> {
-    let Identity::Keys { access_key, secret_key, security_token } = identity else {
-        return None;
-    };
-    Some(Arc::new(auth::StaticCredential::new(auth::Credential {
-        access_key: access_key.clone(),
+/// Configured access keys as they are.
+fn static_keys(access_key: &str, secret_key: &Secret, security_token: Option<&Secret>) -> Arc<dyn CredentialSource> {
+    Arc::new(auth::StaticCredential::new(auth::Credential {
+        access_key: access_key.to_owned(),
         secret_key: secret_key.clone(),
-        security_token: security_token.clone(),
+        security_token: security_token.cloned(),
         expires_at: None,
-    })))
+    }))
 }

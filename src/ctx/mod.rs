@@ -169,7 +169,7 @@ impl Ctx {
                 .chain(security_token.as_ref().map(|token| token.expose()))
                 .collect(),
             Some(Identity::Password { password, .. }) => vec![password.expose()],
-            None => Vec::new(),
+            None | Some(Identity::LoggedOut { .. }) => Vec::new(),
         };
         // A short secret may stand in a value by chance.
         let holds = |value: &str, secret: &str| value == secret || (secret.len() >= 8 && value.contains(secret));
@@ -236,6 +236,17 @@ impl Ctx {
                 token
             })
             .clone()
+    }
+
+    /// [`Ui::confirm`], which Ctrl-C ends whether [`Ctx::cancel`] was called before or not.
+    ///
+    /// # Errors
+    /// As [`Ui::confirm_unless`].
+    pub async fn confirm(&self, question: &str, option: &str) -> Result<(), Error> {
+        match self.cancel.get() {
+            Some(cancel) => self.ui.confirm_unless(cancel.cancelled(), question, option).await,
+            None => self.ui.confirm(question, option),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
+use crate::auth::secret::masked_address;
 use crate::http::proxy::is_loopback;
 use crate::obs::Error;
 
@@ -40,7 +41,8 @@ impl Address {
     /// # Errors
     /// [`Error::Url`] when it is not such a URL.
     pub fn parse(endpoint: &str) -> Result<Self, Error> {
-        let unusable = |reason: &str| Error::Url(format!("the OBS endpoint [{endpoint}] cannot be used: {reason}"));
+        let shown = masked_address(endpoint);
+        let unusable = |reason: &str| Error::Url(format!("the OBS endpoint [{shown}] cannot be used: {reason}"));
         let with_scheme = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
         let url = Url::parse(&with_scheme).map_err(|error| unusable(&error.to_string()))?;
         let https = match url.scheme() {

@@ -26,7 +26,7 @@ impl Reader<'_> {
             let named = self.look(Link::Options, self.profile_identity()?, &mut steps, || self.no_profile_keys(profile));
             let identity = match named {
                 Some(identity) => {
-                    steps.push(not_asked(Link::Environment));
+                    steps.push(identity.value.not_asked(Link::Environment));
                     Some(identity)
                 }
                 None => self.look(Link::Environment, self.environment_identity()?, &mut steps, no_variable),
@@ -37,7 +37,7 @@ impl Reader<'_> {
             steps.push(Step::new(Link::Options, Outcome::PassedOver, "neither --profile nor --config-file was given"));
             match self.look(Link::Environment, self.environment_identity()?, &mut steps, no_variable) {
                 Some(identity) => {
-                    steps.push(not_asked(Link::Profile));
+                    steps.push(identity.value.not_asked(Link::Profile));
                     Some(identity)
                 }
                 None => self.look(Link::Profile, self.profile_identity()?, &mut steps, || self.no_profile_keys(profile)),
@@ -91,16 +91,18 @@ impl Reader<'_> {
         steps: &mut Vec<Step>,
         missing: impl Fn() -> String,
     ) -> Option<Sourced<Identity>> {
-        steps.push(match &found {
-            Some(identity) => {
-                let what = match &identity.value {
-                    Identity::Keys { security_token: None, .. } => "an access key",
-                    Identity::Keys { .. } => "a temporary access key",
-                    Identity::Password { .. } => "user name and password",
-                };
-                Step::new(link, Outcome::Used, format!("{what} from {}", identity.origin))
+        let Some(Sourced { value, origin }) = &found else {
+            steps.push(Step::new(link, Outcome::PassedOver, missing()));
+            return None;
+        };
+        let used = |what: &str| Step::new(link, Outcome::Used, format!("{what} from {origin}"));
+        steps.push(match value {
+            Identity::Keys { security_token: None, .. } => used("an access key"),
+            Identity::Keys { .. } => used("a temporary access key"),
+            Identity::Password { .. } => used("user name and password"),
+            Identity::LoggedOut { missing, .. } => {
+                Step::new(link, Outcome::Failed, format!("{origin} has no {missing}: it is logged out"))
             }
-            None => Step::new(link, Outcome::PassedOver, missing()),
         });
         found
     }
@@ -115,12 +117,19 @@ impl Reader<'_> {
     }
 
     fn environment_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
-        let access_key = self.env.get("HUAWEICLOUD_SDK_AK");
-        let secret_key = self.env.get("HUAWEICLOUD_SDK_SK");
-        let security_token = self.env.get("HUAWEICLOUD_SDK_SECURITY_TOKEN");
-        let keys =
-            keys("the environment", access_key, secret_key, security_token, ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"])?;
-        Ok(keys.map(|value| Sourced { value, origin: Origin::Environment("HUAWEICLOUD_SDK_AK") }))
+        let [access_name, secret_name] = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"];
+        let half = |given, missing| Error::HalfCredential { source_name: "the environment".to_owned(), given, missing };
+        let value = match (self.env.get(access_name), self.env.get(secret_name)) {
+            (Some(access_key), Some(secret_key)) => Identity::Keys {
+                access_key: access_key.to_owned(),
+                secret_key: Secret::from(secret_key),
+                security_token: self.env.get("HUAWEICLOUD_SDK_SECURITY_TOKEN").map(Secret::from),
+            },
+            (Some(_), None) => return Err(half(access_name, secret_name)),
+            (None, Some(_)) => return Err(half(secret_name, access_name)),
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Sourced { value, origin: Origin::Environment(access_name) }))
     }
 
     fn profile_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
@@ -133,54 +142,36 @@ impl Reader<'_> {
             Some(mode) if mode.eq_ignore_ascii_case("AKSK") => false,
             Some(_) => return Err(self.wrong("auth", "PWD or AKSK is expected")),
         };
-        let identity = if is_password {
-            match (self.text("username")?, self.secret("password")?) {
-                (Some(username), Some(password)) => Some(Identity::Password {
-                    account: self.text("account")?.unwrap_or_else(|| username.clone()),
-                    username,
-                    password,
-                }),
-                _ => None,
+        let names = if is_password { ["username", "password"] } else { ["access_key", "secret_key"] };
+        let (name, secret) = (self.text(names[0])?, self.secret(names[1])?);
+        let half = |given, missing| Error::HalfCredential { source_name: self.origin.to_string(), given, missing };
+        let value = match (name, secret) {
+            (Some(username), Some(password)) if is_password => {
+                Identity::Password { account: self.text("account")?.unwrap_or_else(|| username.clone()), username, password }
             }
-        } else {
-            let (access_key, secret_key) = (self.text("access_key")?, self.secret("secret_key")?);
-            let token = self.text("security_token")?;
-            keys(
-                &self.origin.to_string(),
-                access_key.as_deref(),
-                secret_key.as_ref().map(Secret::expose),
-                token.as_deref(),
-                ["access_key", "secret_key"],
-            )?
+            (Some(access_key), Some(secret_key)) => {
+                Identity::Keys { access_key, secret_key, security_token: self.secret("security_token")? }
+            }
+            (None, Some(_)) => return Err(half(names[1], names[0])),
+            // Who names the user or a kind of credentials means these: others would act on another account.
+            (name, None) if name.is_some() || self.text("auth")?.is_some() => Identity::LoggedOut { name, missing: names[1] },
+            _ => return Ok(None),
         };
-        Ok(identity.map(|value| Sourced { value, origin: self.origin.clone() }))
+        Ok(Some(Sourced { value, origin: self.origin.clone() }))
+    }
+}
+
+impl Identity {
+    /// The step of a place that is not looked at any more.
+    pub fn not_asked(&self, link: Link) -> Step {
+        let reason = match self {
+            Self::LoggedOut { .. } => "nobody else's credentials are used for a profile that is logged out",
+            _ => "an earlier place gave credentials",
+        };
+        Step::new(link, Outcome::NotAsked, reason)
     }
 }
 
 fn no_variable() -> String {
     "HUAWEICLOUD_SDK_AK is not set".to_owned()
-}
-
-fn not_asked(link: Link) -> Step {
-    Step::new(link, Outcome::NotAsked, "an earlier place gave credentials")
-}
-
-fn keys(
-    source_name: &str,
-    access_key: Option<&str>,
-    secret_key: Option<&str>,
-    security_token: Option<&str>,
-    [access_name, secret_name]: [&'static str; 2],
-) -> Result<Option<Identity>, Error> {
-    let half = |given, missing| Error::HalfCredential { source_name: source_name.to_owned(), given, missing };
-    match (access_key, secret_key) {
-        (Some(access_key), Some(secret_key)) => Ok(Some(Identity::Keys {
-            access_key: access_key.to_owned(),
-            secret_key: Secret::from(secret_key),
-            security_token: security_token.map(Secret::from),
-        })),
-        (Some(_), None) => Err(half(access_name, secret_name)),
-        (None, Some(_)) => Err(half(secret_name, access_name)),
-        (None, None) => Ok(None),
-    }
 }

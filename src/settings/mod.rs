@@ -10,6 +10,7 @@ pub mod network;
 pub mod profile;
 pub mod region;
 mod resolve;
+pub mod stored;
 pub mod vault;
 
 use std::fmt;
@@ -20,7 +21,7 @@ pub use network::Network;
 pub use region::Service;
 
 use crate::auth::report::Step;
-use crate::auth::secret::Secret;
+use crate::auth::secret::{Secret, masked};
 
 /// The name of the profile that is used when none is named.
 pub const DEFAULT_PROFILE: &str = "DEFAULT";
@@ -105,6 +106,27 @@ pub enum Identity {
         /// Password.
         password: Secret,
     },
+    /// A profile that says who the user is and holds no secret: nobody else's credentials stand in for it.
+    LoggedOut {
+        /// Access key id or user name.
+        name: Option<String>,
+        /// The key that is missing: `secret_key` or `password`.
+        missing: &'static str,
+    },
+}
+
+impl fmt::Display for Identity {
+    /// What it is and whose; without the secret, and of a key id no more than people know it by.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keys { access_key, security_token: None, .. } => write!(formatter, "access key [{}]", masked(access_key)),
+            Self::Keys { access_key, .. } => write!(formatter, "temporary access key [{}]", masked(access_key)),
+            Self::Password { account, username, .. } => {
+                write!(formatter, "password of user [{username}] of account [{account}]")
+            }
+            Self::LoggedOut { missing, .. } => write!(formatter, "no {missing}"),
+        }
+    }
 }
 
 /// An agency to act under.
@@ -127,7 +149,7 @@ pub struct Settings {
     pub region: Option<Sourced<String>>,
     /// Project id, when one is configured; else it is looked up by region.
     pub project_id: Option<Sourced<String>>,
-    /// Who the user is; `None` when nothing is configured.
+    /// Who the user is; `None` when nothing is configured, and the surroundings are asked.
     pub identity: Option<Sourced<Identity>>,
     /// Where credentials were looked for, as far as settings go.
     pub identity_steps: Vec<Step>,

@@ -55,6 +55,11 @@ impl ProfileFile {
         self.profiles.keys().map(String::as_str)
     }
 
+    /// What to say when there is no profile of that name.
+    pub fn missing(&self, name: &str) -> Error {
+        Error::NoProfile { name: name.to_owned(), path: self.path.clone(), known: self.names().map(str::to_owned).collect() }
+    }
+
     /// The profile of that name.
     pub fn get(&self, name: &str) -> Option<&Map<String, Value>> {
         self.profiles.get(name).and_then(Value::as_object)
@@ -107,6 +112,15 @@ pub fn make_private(path: &Path) -> Result<bool, Error> {
     Ok(changed)
 }
 
+/// Makes a folder for files of ours, and those above it, for the owner alone whatever the umask says. One that is there stays as it
+/// is.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_folder(path: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
+}
+
 /// Replaces the profile by what `change` makes of it, or takes it out.
 fn edit(
     path: &Path,
@@ -114,10 +128,9 @@ fn edit(
     change: impl FnOnce(Option<&Map<String, Value>>) -> Option<Map<String, Value>>,
 ) -> Result<(), Error> {
     let failed = |source| Error::File { doing: "write", path: path.to_owned(), source };
+    let path = &behind_links(path).map_err(failed)?;
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    if !directory.exists() {
-        fs::DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory).map_err(failed)?;
-    }
+    make_folder(directory).map_err(failed)?;
     let mut lock = open_lock(directory).map_err(failed)?;
     let _guard = lock.write().map_err(failed)?;
 
@@ -150,6 +163,19 @@ fn edit(
     file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
     file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
+}
+
+/// The file that is meant: people keep it in another folder, with a link here. Replacing the link would leave the old secret there.
+fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        found => return found,
+    }
+    // What a link names may still be to come; a ring of links is an error of its own above.
+    match fs::read_link(path) {
+        Ok(target) => behind_links(&path.parent().unwrap_or(Path::new("")).join(target)),
+        Err(_) => Ok(path.to_owned()),
+    }
 }
 
 fn open_lock(directory: &Path) -> std::io::Result<fd_lock::RwLock<fs::File>> {
@@ -295,6 +321,22 @@ mod tests {
         remove(&path, "gone").unwrap();
         remove(&path, "work").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "# mine\n\n# work\n");
+    }
+
+    #[test]
+    fn a_link_stays_and_the_file_behind_it_is_written() {
+        let home = tempfile::tempdir().unwrap();
+        let (path, folder) = (home.path().join("profile.yaml"), home.path().join("dot"));
+        std::os::unix::fs::symlink("dot/p.yaml", &path).unwrap();
+        // First the file behind the link is still to come, then it is replaced.
+        for secret in ["OLD", "NEW"] {
+            update(&path, "DEFAULT", object(json!({"secret_key": secret}))).unwrap();
+            assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+            assert_eq!(fs::read_to_string(folder.join("p.yaml")).unwrap(), format!("DEFAULT:\n  secret_key: {secret}\n"));
+        }
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("profile.yaml", &path).unwrap();
+        assert!(update(&path, "DEFAULT", Map::new()).is_err(), "a ring of links");
     }
 
     #[test]

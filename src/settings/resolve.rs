@@ -32,6 +32,10 @@ impl Settings {
         };
         let region = reader.value("region", &["REGION_NAME"])?;
         let found = reader.identity(&profile.value)?;
+        // An agency is for whoever its profile says. Keys that come before the profile are used as they are, unless the command line
+        // names the profile: they may be the agency's own, exported.
+        let comes_before = matches!(&found.identity, Some(Sourced { origin: Origin::Environment(_), .. }));
+        let agency = if comes_before && !reader.is_profile_first { None } else { reader.agency()? };
         let mut warnings = Vec::new();
         if file.is_loose() {
             warnings.push(format!(
@@ -43,7 +47,7 @@ impl Settings {
             project_id: reader.value("project_id", &["HUAWEICLOUD_SDK_PROJECT_ID", "PROJECT_ID"])?,
             identity: found.identity,
             identity_steps: found.steps,
-            agency: reader.agency()?,
+            agency,
             store: reader.store()?,
             network: reader.network(flags)?,
             endpoints: reader.endpoints(region.as_ref())?,
@@ -60,6 +64,11 @@ impl Settings {
     /// The profile that is used, whether it exists or not.
     pub fn current_profile(flags: &Flags, env: &Env) -> Sourced<String> {
         profile_name(flags, env)
+    }
+
+    /// The file that profiles are written into.
+    pub fn profile_file(flags: &Flags, env: &Env) -> PathBuf {
+        config_file(flags, env, DEFAULT_PROFILE).value
     }
 }
 
@@ -102,7 +111,7 @@ fn missing_profile(name: &str, path: &Path, file: &ProfileFile) -> Error {
     if name == LOCAL_PROFILE && !path.exists() {
         return Error::NoPlatform { directory: path.parent().unwrap_or(path).to_owned() };
     }
-    Error::NoProfile { name: name.to_owned(), path: path.to_owned(), known: file.names().map(str::to_owned).collect() }
+    file.missing(name)
 }
 
 /// Reads single values from profile and environment in the order that holds for this run.
@@ -202,7 +211,9 @@ work:
   password: secret
   region: cn-east-3
   endpoints: {obs: 'http://127.0.0.1:9000/'}
-half: {access_key: AK}
+half: {secret_key: SK}
+out: {auth: PWD, account: acme, username: ann, region: cn-north-4}
+spent: {access_key: AK}
 bare: {region: cn-north-4}
 net: {proxy: 'http://proxy.example:3128', connect_timeout: 3, read_timeout: 1.5, ca_bundle: ca.pem}
 wrong: {attempts: 0}
@@ -225,7 +236,7 @@ lost: {agency_name: helper}
     fn access_key(settings: &Settings) -> Option<&str> {
         match &settings.identity.as_ref()?.value {
             Identity::Keys { access_key, .. } => Some(access_key),
-            Identity::Password { .. } => None,
+            Identity::Password { .. } | Identity::LoggedOut { .. } => None,
         }
     }
 
@@ -287,11 +298,29 @@ lost: {agency_name: helper}
     #[test]
     fn half_a_key_is_refused() {
         let home = home();
-        assert!(matches!(resolve(home.path(), Some("half"), &[]), Err(Error::HalfCredential { missing: "secret_key", .. })));
+        assert!(matches!(resolve(home.path(), Some("half"), &[]), Err(Error::HalfCredential { missing: "access_key", .. })));
         assert!(matches!(
             resolve(home.path(), None, &[("HUAWEICLOUD_SDK_AK", "x")]),
             Err(Error::HalfCredential { missing: "HUAWEICLOUD_SDK_SK", .. })
         ));
+    }
+
+    #[test]
+    fn nobody_stands_in_for_a_profile_that_is_logged_out() {
+        let home = home();
+        let keys = [("HUAWEICLOUD_SDK_AK", "OTHER"), ("HUAWEICLOUD_SDK_SK", "x")];
+        for (profile, who, what) in [("out", "ann", "password"), ("spent", "AK", "secret_key")] {
+            let settings = resolve(home.path(), Some(profile), &keys).unwrap();
+            let Some(Identity::LoggedOut { name, missing }) = settings.identity.map(|identity| identity.value) else {
+                panic!("{profile} passed on to other credentials")
+            };
+            assert_eq!((name.as_deref(), missing), (Some(who), what));
+            let step = &settings.identity_steps[0];
+            assert!(step.outcome == Outcome::Failed && step.reason.contains(&format!("has no {what}")), "{step:?}");
+            let settings = resolve(home.path(), None, &[("MA_CLI_PROFILE", profile)]).unwrap();
+            assert!(matches!(settings.identity.unwrap().value, Identity::LoggedOut { .. }), "{profile}");
+        }
+        assert_eq!(access_key(&resolve(home.path(), Some("bare"), &keys).unwrap()), Some("OTHER"));
     }
 
     #[test]
@@ -344,5 +373,10 @@ lost: {agency_name: helper}
         let agency = resolve(home.path(), Some("agent"), &[]).unwrap().agency.unwrap().value;
         assert_eq!((agency.name.as_str(), agency.domain.as_str()), ("helper", "acme"));
         assert!(matches!(resolve(home.path(), Some("lost"), &[]), Err(Error::Value { key, .. }) if key == "agency_domain"));
+        let keys = [("HUAWEICLOUD_SDK_AK", "AK1"), ("HUAWEICLOUD_SDK_SK", "SK1")];
+        let used = |profile, variables: &[(&str, &str)]| resolve(home.path(), profile, variables).unwrap().agency.is_some();
+        let chosen = ("MA_CLI_PROFILE", "agent");
+        assert!(used(None, &[chosen]) && used(Some("agent"), &keys));
+        assert!(!used(None, &[chosen, keys[0], keys[1]]), "keys of the environment may be the agency's own");
     }
 }

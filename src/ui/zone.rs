@@ -203,7 +203,7 @@ impl Turn {
                 let first = start(month)?;
                 let to_weekday = (weekday - i64::from(first.weekday().number_days_from_sunday())).rem_euclid(7);
                 let length = i64::from(month.length(year));
-                let in_month = (0..week).map(|week| to_weekday + 7 * week).filter(|day| *day < length).last()?;
+                let in_month = (0..week).map(|week| to_weekday + 7 * week).rfind(|day| *day < length)?;
                 i64::from(first.ordinal()) - 1 + in_month
             }
         };

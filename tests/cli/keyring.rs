@@ -50,6 +50,33 @@ fn a_real_secret_service_keeps_moves_and_deletes_secrets() {
 }
 
 #[test]
+fn a_change_of_mode_and_a_logout_leave_nothing_in_the_keyring() {
+    let home = Home::new();
+    let output = session(
+        &home,
+        r#"
+        file=.modelarts/ma-cli-profile.yaml
+        # What the keyring holds is what a profile without secrets is given from it.
+        ask() { printf 'work: {auth: %s, access_key: AKID, username: ann, store: keyring, region: cn-north-4}\n' $1 > asked.yaml
+            mv $file kept.yaml && mv asked.yaml $file && "$MA" configure show -P work --query "settings.$2.value"; mv kept.yaml $file; }
+        "$MA" configure -P work -u ann -p TOPSECRET -r cn-north-4 --store keyring
+        ask PWD password
+        printf 'AKID\nTOPSECRET\n' | "$MA" configure -auth AKSK -P work
+        ask PWD password
+        ask AKSK secret_key
+        sed -i 's/^  store: .*/  secret_key: SK\n  security_token: TOPSECRET/' $file
+        "$MA" configure -P work --store keyring </dev/null
+        ! grep -q -e TOPSECRET -e secret_key $file && ask AKSK security_token
+        "$MA" auth logout -P work -y
+        ask AKSK secret_key
+        ask AKSK security_token
+        "#,
+    );
+    let said: Vec<&str> = output.lines().filter(|line| !line.starts_with("[OK]")).collect();
+    assert_eq!(said, ["***", "(logged out)", "***", "***", "(logged out)", "null"], "{output}");
+}
+
+#[test]
 fn without_a_keyring_the_private_file_is_used_within_a_second() {
     let silent = std::os::unix::net::UnixListener::bind(tempfile::tempdir().unwrap().keep().join("bus")).unwrap();
     let silent = silent.local_addr().unwrap().as_pathname().unwrap().display().to_string();

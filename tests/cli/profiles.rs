@@ -5,16 +5,26 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use crate::support::{Home, LocalPlatform};
+use crate::small_server::{SmallServer, keys};
+use crate::support::{Home, LocalPlatform, Output};
 
 fn two_profiles() -> Home {
     let home = Home::new();
     let text = "# mine\nDEFAULT:\n  auth: AKSK\n  access_key: AKDEFAULT01\n  secret_key: SKDEFAULT\n  region: cn-north-4\n\
                 work: {auth: PWD, username: ann, password: PWWORK, region: cn-east-3, proxy: 'http://me:PWPROXY@proxy.example:1'}\n";
-    fs::create_dir(home.path().join(".modelarts")).unwrap();
+    write_private(&home, text);
+    home
+}
+
+/// All that a run printed.
+fn printed(output: &Output) -> String {
+    output.stdout.clone() + &output.stderr
+}
+
+fn write_private(home: &Home, text: &str) {
+    fs::create_dir_all(home.path().join(".modelarts")).unwrap();
     fs::write(home.profile_file(), text).unwrap();
     fs::set_permissions(home.profile_file(), fs::Permissions::from_mode(0o600)).unwrap();
-    home
 }
 
 fn json(home: &Home, arguments: &[&str], variables: &[(&str, &str)]) -> Value {
@@ -103,6 +113,205 @@ fn a_wide_mode_is_warned_of_and_mended() {
     assert!(!home.run(&["configure", "show"]).stderr.contains("[WARN]"));
 }
 
+#[test]
+fn nobody_stands_in_for_a_profile_that_is_logged_out() {
+    let home = two_profiles();
+    let other = [("HUAWEICLOUD_SDK_AK", "OTHERKEY0001"), ("HUAWEICLOUD_SDK_SK", "OTHERSECRET")];
+    for (profile, missing, variables) in [("work", "password", &other[..]), ("DEFAULT", "secret_key", &[])] {
+        // The second time there is nothing left to forget.
+        for _ in 0..2 {
+            let output = home.run(&["auth", "logout", "-P", profile, "-y"]);
+            assert_eq!(output.code, 0, "{output:?}");
+        }
+        let named = if profile == "DEFAULT" { vec![] } else { vec!["-P", profile] };
+        let output = home.run_with(&[&["configure", "show"], &named[..]].concat(), variables, "");
+        assert!(output.code == 0 && !printed(&output).contains("OTHE"), "{output:?}");
+        assert!(output.stdout.contains("(logged out)"), "{output:?}");
+        for command in [&["configure", "export"][..], &["auth", "status"], &["ma-job", "get-job"], &["obs", "ls"]] {
+            let output = home.run_with(&[command, &named].concat(), variables, "");
+            assert_eq!(output.code, 4, "{output:?}");
+            assert!(output.stderr.contains(&format!("has no {missing}: it is logged out")), "{output:?}");
+            let hint = format!("log in with: ma-cli auth login{}", if named.is_empty() { "" } else { " -P work" });
+            assert!(output.stderr.contains(&hint), "{output:?}");
+        }
+        let output = home.run_with(&[&["doctor", "--offline"], &named[..]].concat(), variables, "");
+        assert!(output.code == 1 && output.stdout.contains("logged out"), "{output:?}");
+    }
+}
+
+/// How many files hold tokens or temporary keys.
+fn kept_tokens(home: &Home) -> usize {
+    let files = fs::read_dir(home.path().join(".modelarts/cache")).into_iter().flatten();
+    let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("token-") || name.starts_with("keys-")).count()
+}
+
+#[test]
+fn a_logout_forgets_whatever_else_is_wrong() {
+    let home = Home::new();
+    let bus = [("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus")];
+    for profile in [
+        "auth: PWD, username: ann, password: TOPSECRET",
+        "auth: AKSK, access_key: a, secret_key: TOPSECRET, security_token: TOPSECRET",
+        "auth: AKSK, access_key: a, secret_key: TOPSECRET, attempts: nonsense, agency_name: x",
+        "auth: NONSENSE, username: ann, password: TOPSECRET",
+        "store: keyring, auth: AKSK, access_key: a, secret_key: TOPSECRET",
+        "store: keyring, auth: AKSK, access_key: a",
+    ] {
+        for verb in [&["auth", "logout", "-P", "work", "-y"], &["configure", "delete", "work", "-y"][..]] {
+            write_private(&home, &format!("work: {{{profile}}}\n"));
+            let cache = home.path().join(".modelarts/cache");
+            fs::create_dir_all(&cache).unwrap();
+            fs::write(cache.join("token-0a.json"), "{}").unwrap();
+            fs::write(cache.join("keys-0b.json"), "{}").unwrap();
+            let output = home.run_with(verb, &bus, "");
+            assert_eq!(output.code, 0, "{profile}: {output:?}");
+            assert!(!fs::read_to_string(home.profile_file()).unwrap().contains("TOPSECRET"), "{profile}: {output:?}");
+            assert_eq!(kept_tokens(&home), 0, "{profile}");
+            let is_told = output.stderr.contains("[WARN] the keyring cannot be reached");
+            assert_eq!(is_told, profile.starts_with("store"), "{profile}: {output:?}");
+        }
+    }
+    let output = home.run_with(&["auth", "logout", "-y"], &[("HUAWEICLOUD_SDK_AK", "a")], "");
+    assert!(output.code == 1 && output.stderr.contains("environment variable HUAWEICLOUD_SDK_AK"), "{output:?}");
+    let output = home.run(&["auth", "logout", "-P", "wrok", "-y"]);
+    assert!(output.code == 1 && output.stderr.contains("there is no profile [wrok]"), "{output:?}");
+}
+
+#[test]
+fn an_export_leaves_nothing_of_the_one_before() {
+    let home = Home::new();
+    write_private(
+        &home,
+        "a: {access_key: AKA, secret_key: SKA, security_token: STA, project_id: PA, region: cn-north-4, endpoints: {obs: 'https://obs.a'}}\n\
+         b: {access_key: AKB, secret_key: SKB, region: cn-east-3}\n",
+    );
+    let script = r#"
+        PROJECT_ID=PA; export PROJECT_ID
+        eval "$("$0" configure export -P a)"; printf '%s %s\n' "$HUAWEICLOUD_SDK_SECURITY_TOKEN" "$MA_CLI_OBS_ENDPOINT"
+        eval "$("$0" configure export -P b)"; env | grep -E '^(HUAWEICLOUD|REGION|PROJECT|MA_CLI_.*ENDPOINT)' | sort"#;
+    let command = home.command();
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-euc", script]).arg(command.get_program()).env_clear().current_dir(home.path());
+    shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let expected = "STA https://obs.a\nHUAWEICLOUD_SDK_AK=AKB\nHUAWEICLOUD_SDK_SK=SKB\nMA_CLI_METADATA_ENDPOINT=off\nREGION_NAME=cn-east-3\n";
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn an_agency_is_not_assumed_with_its_own_exported_keys() {
+    let home = Home::new();
+    let iam = SmallServer::start(|_| (201, String::new(), keys("AGENCYKEY")));
+    let text = format!(
+        "DEFAULT: {{access_key: AK, secret_key: SK, project_id: p1, agency_name: builder, agency_domain: acme, region: cn-north-4, endpoints: {{iam: '{}'}}}}\n",
+        iam.endpoint
+    );
+    write_private(&home, &text);
+    let exported = json(&home, &["configure", "export"], &[]);
+    let exported = exported.as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    let exported: Vec<(&str, &str)> = exported.collect();
+    assert!(exported.contains(&("HUAWEICLOUD_SDK_AK", "AGENCYKEY")) && iam.seen().len() == 1, "{exported:?}");
+    let again = json(&home, &["configure", "export"], &exported);
+    assert_eq!((&again["HUAWEICLOUD_SDK_AK"], iam.seen().len()), (&Value::from("AGENCYKEY"), 1));
+}
+
+#[test]
+fn a_change_of_mode_leaves_no_other_secret() {
+    let home = two_profiles();
+    assert_eq!(home.run_with(&["configure", "-P", "work", "-auth", "AKSK"], &[], "AKNEW\nSKNEW\n").code, 0);
+    let text = fs::read_to_string(home.profile_file()).unwrap();
+    assert!(text.contains("secret_key: SKNEW") && !text.contains("PWWORK"), "{text}");
+    let text = text.replace("  secret_key: SKNEW", "  secret_key: SKNEW\n  security_token: STNEW");
+    fs::write(home.profile_file(), text).unwrap();
+    assert_eq!(home.run_with(&["configure", "-P", "work", "-u", "bob"], &[], "\nPWNEW\n").code, 0);
+    let text = fs::read_to_string(home.profile_file()).unwrap();
+    assert!(text.contains("password: PWNEW") && !text.contains("SKNEW") && !text.contains("STNEW"), "{text}");
+}
+
+#[test]
+fn a_login_asks_only_for_what_the_profile_does_not_say() {
+    let home = Home::new();
+    let text = "pw: {auth: PWD, account: acme, username: ann, region: cn-north-4}\n\
+                ak: {auth: AKSK, access_key: AKOLD, region: cn-north-4, project_id: p1}\n";
+    write_private(&home, text);
+    // Nobody listens there, so that the trial after the login fails.
+    let away = [("MA_CLI_IAM_ENDPOINT", "http://127.0.0.1:9")];
+    for (profile, question, kept) in [
+        ("pw", "password: \n", "  account: acme\n  username: ann\n  region: cn-north-4\n  password: NEW\n"),
+        ("ak", "secret key: \n", "  access_key: AKOLD\n  region: cn-north-4\n  project_id: p1\n  secret_key: NEW\n"),
+    ] {
+        let output = home.run_with(&["auth", "login", "-P", profile], &away, "NEW\n");
+        assert!(output.stdout.contains("[OK] Successfully saved"), "{output:?}");
+        assert!(output.stderr.starts_with(question), "{output:?}");
+        assert!(fs::read_to_string(home.profile_file()).unwrap().contains(kept), "{output:?}");
+    }
+    // Enter keeps what is stored, and another user may have another account.
+    let output = home.run_with(&["configure", "-P", "pw"], &[], "\n\n\n");
+    assert!(
+        output.code == 0 && output.stderr.starts_with("account [acme]: \nusername [ann]: \npassword [***]: "),
+        "{output:?}"
+    );
+    assert!(fs::read_to_string(home.profile_file()).unwrap().contains("  account: acme\n  username: ann\n"));
+    home.run_with(&["auth", "login", "-P", "pw", "-u", "bob"], &away, "other\nPW\n");
+    assert!(fs::read_to_string(home.profile_file()).unwrap().contains("  account: other\n  username: bob\n"));
+    home.run_with(&["configure", "-P", "pw", "-a", "", "-u", "bob", "-p", "x"], &[], "");
+    assert!(!fs::read_to_string(home.profile_file()).unwrap().contains("account"));
+    // The kind of credentials follows what is given.
+    home.run_with(&["auth", "login", "-P", "ak", "-u", "bob"], &away, "\nPW\n");
+    assert!(fs::read_to_string(home.profile_file()).unwrap().contains("ak:\n  auth: PWD\n"));
+}
+
+/// D2.7: whatever verb comes first, the folder is made for its owner alone.
+#[test]
+fn choosing_a_profile_makes_a_private_folder() {
+    let home = Home::new();
+    fs::create_dir(home.path().join("platform")).unwrap();
+    fs::write(home.path().join("platform/client.yaml"), "local: {region: cn-north-4}\n").unwrap();
+    let script = r#"umask 000; MA_CLI_PLATFORM_DIR=platform "$0" configure use local"#;
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", script]).arg(crate::support::binary()).env_clear().env("HOME", home.path()).current_dir(home.path());
+    assert!(shell.output().unwrap().status.success());
+    for path in [".modelarts", ".modelarts/current-profile"] {
+        assert_eq!(fs::metadata(home.path().join(path)).unwrap().permissions().mode() & 0o077, 0, "{path}");
+    }
+}
+
+#[test]
+fn neither_the_password_of_an_address_nor_a_whole_key_id_is_shown() {
+    let home = Home::new();
+    let server = SmallServer::start(|_| (404, String::new(), "{}".to_owned()));
+    let address = server.endpoint.replace("http://", "http://user:EPPASS@");
+    let endpoints: Vec<String> = ["modelarts", "obs", "iam"].iter().map(|service| format!("{service}: '{address}'")).collect();
+    write_private(
+        &home,
+        &format!(
+            "DEFAULT: {{access_key: AKDEFAULT01, secret_key: SKDEFAULT, region: cn-north-4, project_id: p1, endpoints: {{{}}}}}\n",
+            endpoints.join(", ")
+        ),
+    );
+    // A port that is none: such an address is told of in the error.
+    let broken = [
+        ("MA_CLI_MODELARTS_ENDPOINT", "https://user:EPPASS@h:99999"),
+        ("MA_CLI_IAM_ENDPOINT", "https://user:EP/PASS@h:99999"),
+        ("MA_CLI_OBS_ENDPOINT", "user:EPPASS@h:99999"),
+        ("HUAWEICLOUD_SDK_AK", "AKDEFAULT01"),
+        ("HUAWEICLOUD_SDK_SK", "SKDEFAULT"),
+    ];
+    for command in [&["configure", "show"][..], &["configure", "test"], &["doctor"], &["auth", "status"], &["obs", "ls"]] {
+        for (more, variables) in [(&[][..], &[][..]), (&["-F", "json"], &[]), (&["-D"], &[]), (&[], &broken)] {
+            let output = home.run_with(&[command, more].concat(), variables, "");
+            for secret in ["EPPASS", "EP/PASS", "AKDEFAULT01", "SKDEFAULT"] {
+                assert!(!printed(&output).contains(secret), "{command:?} {more:?}: {secret}: {output:?}");
+            }
+        }
+    }
+    assert!(home.run(&["configure", "show"]).stdout.contains("http://***@127.0.0.1:"));
+    assert!(home.run(&["doctor"]).stdout.contains("access key [AKDE***] from profile [DEFAULT]"));
+}
+
 /// One platform for all that needs one: starting it takes longest.
 #[test]
 fn settings_are_tried_and_people_log_in_and_out() {
@@ -137,15 +346,12 @@ fn settings_are_tried_and_people_log_in_and_out() {
     }
 
     // Logging out takes the secret and the cached tokens away, and logging in asks for the secret alone.
-    let cache = home.path().join(".modelarts/cache");
-    let cached = || fs::read_dir(&cache).unwrap().filter_map(Result::ok).map(|entry| entry.file_name()).collect::<Vec<_>>();
-    let before = cached().len();
+    assert!(kept_tokens(home) >= 2);
     assert_eq!(home.run(&["auth", "logout", "-P", "login", "-y"]).code, 0);
-    assert!(cached().len() + 2 <= before, "{:?}", cached());
+    assert_eq!(kept_tokens(home), 0);
     assert!(!fs::read_to_string(home.profile_file()).unwrap().contains(platform.field("password")));
     assert_eq!(home.run(&["auth", "status", "-P", "login"]).code, 4);
-    let arguments = ["auth", "login", "-P", "login", "-a", platform.field("account"), "-u", platform.field("username")];
-    let output = home.run_with(&arguments, &[], &format!("{}\n", platform.field("password")));
+    let output = home.run_with(&["auth", "login", "-P", "login"], &[], &format!("{}\n", platform.field("password")));
     assert!(output.code == 0 && output.stdout.contains(platform.field("account")), "{output:?}");
     assert!(!(output.stdout + &output.stderr).contains(platform.field("password")));
 }

@@ -4,15 +4,14 @@ use serde_json::{Map, Value};
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::settings::vault::{self, Entry};
-use crate::settings::{LOCAL_PROFILE, Origin, profile};
-
-/// The keys of a profile that go.
-const SECRETS: [&str; 3] = ["secret_key", "security_token", "password"];
+use crate::settings::profile::{self, ProfileFile};
+use crate::settings::stored::{Kept, SECRETS, Stored};
+use crate::settings::{LOCAL_PROFILE, Origin, Settings};
 
 /// Forget the secrets of a profile and the tokens made with them
 ///
-/// Asks first. User name, access key id, region and endpoints stay, so that logging in again asks only for the secret.
+/// Asks first. User name, access key id, region and endpoints stay, so that logging in again asks only for the secret. Tokens of other
+/// profiles go too: they only save time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli auth logout
@@ -23,32 +22,42 @@ pub struct LogoutArgs {
     yes: bool,
 }
 
-/// Forgets them.
+/// Forgets them. Settings are not resolved: what no command could use must be forgotten all the more.
 ///
 /// # Errors
-/// There are none in a profile; the answer was no; the file cannot be edited.
+/// The credentials are those of the environment; there is no such profile; the answer was no; the file cannot be edited.
 pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
-    let settings = ctx.settings()?;
-    let Some(identity) = &settings.identity else {
-        return ctx.ui.ok("There was nobody logged in");
-    };
-    let Origin::Profile { name, path } = &identity.origin else {
-        return Err(Error::new(Kind::Conflict, format!("the credentials come from the {}", identity.origin))
+    let (flags, env) = (ctx.flags(), &ctx.env);
+    let variable = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"].into_iter().find(|name| env.get(name).is_some());
+    if let (Some(name), None, None) = (variable, &flags.profile, &flags.config_file) {
+        return Err(Error::new(Kind::Conflict, format!("the credentials come from the {}", Origin::Environment(name)))
             .hint("unset HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or name the profile with -P"));
-    };
-    if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
+    }
+    let current = Settings::current_profile(flags, env);
+    let name = &current.value;
+    if name == LOCAL_PROFILE && flags.config_file.is_none() {
         return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform"));
+    }
+    let path = Settings::profile_file(flags, env);
+    let file = ProfileFile::read(&path)?;
+    let stored = match file.get(name) {
+        Some(entry) => Stored::read(&path, name, entry.clone()),
+        None if current.origin == Origin::Default && path == env.profile_path() => Stored::read(&path, name, Map::new()),
+        None => {
+            return Err(Error::new(Kind::Config, file.missing(name).to_string()).hint("list them with: ma-cli configure list"));
+        }
+    };
+    if !stored.may_hold_secrets() {
+        ctx.forget_tokens();
+        return ctx.ui.ok("There was nobody logged in");
     }
     if !args.yes {
         ctx.ui.confirm(&format!("Forget the secrets of profile [{name}] in [{}]?", path.display()), "-y/--yes")?;
     }
-    ctx.forget_tokens()?;
-    profile::update(path, name, Map::from_iter(SECRETS.map(|key| (key.to_owned(), Value::Null))))?;
-    for key in SECRETS {
-        if let Err(error) = vault::delete(settings.store, &Entry::new(path, name, key)) {
-            ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
-            break;
-        }
+    profile::update(&path, name, Map::from_iter(SECRETS.map(|key| (key.to_owned(), Value::Null))))?;
+    if let Err(error) = stored.forget(&Kept::default()) {
+        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
     }
+    ctx.forget_tokens();
     ctx.ui.ok(&format!("Logged out of profile [{name}]"))
 }

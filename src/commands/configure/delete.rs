@@ -1,15 +1,14 @@
 //! `configure delete`.
 
-use crate::commands::configure::stored::{self, Stored};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::profile::{self, ProfileFile};
-use crate::settings::vault::Store;
-use crate::settings::{self, LOCAL_PROFILE};
+use crate::settings::stored::{Kept, Stored};
+use crate::settings::{LOCAL_PROFILE, Settings};
 
 /// Delete a profile with its secrets
 ///
-/// Asks first. Other profiles and comments in the file stay.
+/// Asks first. Tokens that were kept go too, of every profile: they only save time. Other profiles and comments in the file stay.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   ma-cli configure delete work
@@ -29,24 +28,25 @@ pub struct DeleteArgs {
 /// # Errors
 /// There is no such profile; the answer was no; the file cannot be edited.
 pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
-    let (path, name) = (stored::file(ctx), args.name.clone());
+    let (path, name) = (Settings::profile_file(ctx.flags(), &ctx.env), args.name.clone());
     if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
         return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform")
             .hint("remove the platform with: ma-cli platform reset"));
     }
     let file = ProfileFile::read(&path)?;
     let Some(entry) = file.get(&name).cloned() else {
-        let known = file.names().map(str::to_owned).collect();
-        let missing = settings::Error::NoProfile { name, path, known };
         // Nobody who deletes a profile wants to hear how it is made.
-        return Err(Error::new(Kind::Config, missing.to_string()).hint("list them with: ma-cli configure list"));
+        return Err(Error::new(Kind::Config, file.missing(&name).to_string()).hint("list them with: ma-cli configure list"));
     };
     if !args.yes {
         ctx.ui.confirm(&format!("Delete profile [{name}] of [{}] with its secrets?", path.display()), "-y/--yes")?;
     }
     let stored = Stored::read(&path, &name, entry);
     profile::remove(&path, &name)?;
-    stored.forget(ctx, Store::File);
+    if let Err(error) = stored.forget(&Kept::default()) {
+        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
+    }
+    ctx.forget_tokens();
     let chosen = ctx.env.chosen_profile_path();
     if std::fs::read_to_string(&chosen).is_ok_and(|text| text.trim() == name) {
         // A choice that cannot be removed is told by the next command.

@@ -9,8 +9,8 @@ use crate::ui::{Format, Present, Table};
 
 /// Print the environment that does what the profile does
 ///
-/// Access keys, project, region and endpoints as lines for a shell. Those who log in with a password get temporary keys. A terminal
-/// shows them only with --reveal.
+/// Access keys, project, region and endpoints as lines for a shell; what the profile does not set is unset. Those who log in with a
+/// password get temporary keys. A terminal shows them only with --reveal.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   eval \"$(ma-cli configure export -P work)\"
@@ -33,27 +33,24 @@ pub async fn run(ctx: &Ctx, args: &ExportArgs) -> Result<(), Error> {
     }
     let settings = ctx.settings()?;
     let credential = ctx.credentials()?.credential().await?;
-    let mut variables = Map::new();
-    let mut set = |name: &str, value: &str| {
-        variables.insert(name.to_owned(), Value::from(value));
-    };
-    set("HUAWEICLOUD_SDK_AK", &credential.access_key);
-    set("HUAWEICLOUD_SDK_SK", credential.secret_key.expose());
-    if let Some(token) = &credential.security_token {
-        set("HUAWEICLOUD_SDK_SECURITY_TOKEN", token.expose());
-    }
-    if let Some(region) = &settings.region {
-        set("REGION_NAME", &region.value);
-    }
-    if let Some(project) = &settings.project_id {
-        set("HUAWEICLOUD_SDK_PROJECT_ID", &project.value);
-    }
+    // Beside the keys of a profile that was named, the environment may hold what an earlier export of another one left there.
+    let is_named = ctx.flags().profile.is_some() || ctx.flags().config_file.is_some();
+    let is_of_profile = settings.identity.as_ref().is_some_and(|identity| matches!(identity.origin, Origin::Profile { .. }));
+    let is_left_over = |origin: &Origin| is_named && is_of_profile && matches!(origin, Origin::Environment(_));
+    let project = settings.project_id.as_ref().filter(|project| !is_left_over(&project.origin));
+    let mut variables = vec![
+        ("HUAWEICLOUD_SDK_AK", Some(credential.access_key.clone())),
+        ("HUAWEICLOUD_SDK_SK", Some(credential.secret_key.expose().to_owned())),
+        ("HUAWEICLOUD_SDK_SECURITY_TOKEN", credential.security_token.as_ref().map(|token| token.expose().to_owned())),
+        ("REGION_NAME", settings.region.as_ref().map(|region| region.value.clone())),
+        ("HUAWEICLOUD_SDK_PROJECT_ID", project.map(|project| project.value.clone())),
+        // Says the same as the one above, and would go on saying another.
+        ("PROJECT_ID", None),
+    ];
     for service in Service::ALL {
-        if let Ok(endpoint) = settings.endpoint(service)
-            && endpoint.origin != Origin::Region
-        {
-            set(service.variable(), &endpoint.value);
-        }
+        let endpoint = settings.endpoint(service).ok();
+        let endpoint = endpoint.filter(|endpoint| endpoint.origin != Origin::Region && !is_left_over(&endpoint.origin));
+        variables.push((service.variable(), endpoint.map(|endpoint| endpoint.value.clone())));
     }
     if let Some(end) = credential.expires_at {
         let offset = ctx.ui.zone().offset_at(end);
@@ -69,28 +66,32 @@ pub async fn run(ctx: &Ctx, args: &ExportArgs) -> Result<(), Error> {
     }
 }
 
-#[derive(Debug)]
-struct Exported(Map<String, Value>);
+/// The variables that say who the user is and where the services are, and which of them are not to be set.
+struct Exported(Vec<(&'static str, Option<String>)>);
 
 impl Exported {
-    fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap_or_default()))
+    fn set(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)))
     }
 
-    /// Nothing in a value is expanded by the shell that reads it.
+    /// Nothing in a value is expanded by the shell that reads it, and nothing of another account stays.
     fn lines(&self) -> String {
-        self.pairs().map(|(name, value)| format!("export {name}={}\n", shell_words::quote(value))).collect()
+        let line = |(name, value): &(&str, Option<String>)| match value {
+            Some(value) => format!("export {name}={}\n", shell_words::quote(value)),
+            None => format!("unset {name}\n"),
+        };
+        self.0.iter().map(line).collect()
     }
 }
 
 impl Present for Exported {
     fn table(&self) -> Table {
         let mut table = Table::new(["name", "value"]);
-        table.rows = self.pairs().map(|(name, value)| vec![name.to_owned(), value.to_owned()]).collect();
+        table.rows = self.set().map(|(name, value)| vec![name.to_owned(), value.to_owned()]).collect();
         table
     }
 
     fn document(&self) -> Value {
-        Value::Object(self.0.clone())
+        self.set().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
     }
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::commands::configure::stored;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::settings::profile::ProfileFile;
@@ -23,7 +22,7 @@ pub struct ListArgs {}
 /// # Errors
 /// The profile file cannot be read.
 pub fn run(ctx: &Ctx, _args: &ListArgs) -> Result<(), Error> {
-    let path = stored::file(ctx);
+    let path = Settings::profile_file(ctx.flags(), &ctx.env);
     let current = Settings::current_profile(ctx.flags(), &ctx.env).value;
     let file = ProfileFile::read(&path)?;
     let mut profiles: Vec<Value> = file.names().map(|name| document(name, file.get(name), &path, name == current)).collect();

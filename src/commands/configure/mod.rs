@@ -5,7 +5,6 @@ pub mod export;
 pub mod list;
 mod questions;
 pub mod show;
-mod stored;
 pub mod test;
 #[path = "use.rs"]
 pub mod use_profile;
@@ -13,7 +12,7 @@ mod writing;
 
 use std::path::PathBuf;
 
-pub use writing::write;
+pub use writing::{log_in, write};
 
 use crate::auth::secret::Secret;
 use crate::ctx::Ctx;
@@ -45,7 +44,7 @@ pub struct ConfigureArgs {
 pub struct ProfileArgs {
     /// Kind of credentials; ROMA is not supported
     #[arg(long, alias = "auth", default_value = "PWD", value_parser = clap::builder::PossibleValuesParser::new(["PWD", "AKSK", "ROMA"]))]
-    auth: String,
+    auth: Option<String>,
     /// File of regions and their endpoints
     #[arg(long, alias = "rp", value_name = "PATH")]
     region_profile: Option<PathBuf>,
@@ -78,20 +77,14 @@ pub struct ProfileArgs {
     fix: bool,
 }
 
-/// What looks after profiles.
+/// What looks after profiles. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// List the profiles
     List(list::ListArgs),
-    /// Show each setting in effect and where it came from
     Show(show::ShowArgs),
-    /// Choose the profile that is used when none is named
     Use(use_profile::UseArgs),
-    /// Delete a profile with its secrets
     Delete(delete::DeleteArgs),
-    /// Print the environment that does what the profile does
     Export(export::ExportArgs),
-    /// Try the settings on each service
     Test(test::TestArgs),
 }
 

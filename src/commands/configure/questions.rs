@@ -1,77 +1,135 @@
-//! The questions of `ma-cli configure`: what the chosen mode needs and the options did not give.
+//! The questions of `ma-cli configure` and `auth login`: what the chosen mode needs and the options did not give.
 
 use serde_json::{Map, Value};
 
 use crate::auth::secret::{MASK, Secret};
 use crate::commands::configure::ProfileArgs;
-use crate::commands::configure::stored::Stored;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
+use crate::settings::stored::{SECRETS, Stored};
 
-/// Access key and secret key; Enter keeps a stored one.
-pub(super) fn keys(ctx: &Ctx, args: &ProfileArgs, stored: &Stored) -> Result<Map<String, Value>, Error> {
-    if args.secret_key.is_some() {
-        warn_visible(ctx, "--secret-key");
-    }
-    let access_key = match &args.access_key {
-        Some(key) => Secret::from(key.as_str()),
-        None => ask(ctx, "access key", "--access-key", stored.text("access_key"))?,
-    };
-    let secret_key = match &args.secret_key {
-        Some(key) => key.clone(),
-        None => ask(ctx, "secret key", "--secret-key", stored.secret("secret_key"))?,
-    };
-    Ok(Map::from_iter([
-        ("auth".to_owned(), Value::from("AKSK")),
-        ("access_key".to_owned(), Value::from(access_key.expose())),
-        ("secret_key".to_owned(), Value::from(secret_key.expose())),
-        // A token belongs to the keys it came with.
-        ("security_token".to_owned(), Value::Null),
-    ]))
+/// Who asks, what was given and what is stored.
+#[derive(Debug)]
+pub(super) struct Questions<'a> {
+    pub(super) ctx: &'a Ctx,
+    pub(super) args: &'a ProfileArgs,
+    pub(super) stored: &'a Stored,
+    /// What is stored and is no secret is not asked for again.
+    pub(super) is_login: bool,
 }
 
-/// Account, user name and password.
-pub(super) fn password(ctx: &Ctx, args: &ProfileArgs, stored: &Stored) -> Result<Map<String, Value>, Error> {
-    if args.password.is_some() {
-        warn_visible(ctx, "--password");
+impl Questions<'_> {
+    /// The changes that make a profile of that kind: what tells who the user is, and nothing left of another kind's secrets.
+    ///
+    /// # Errors
+    /// An answer that is needed and cannot be had; a kind that is not supported.
+    pub(super) fn answers(&self, mode: &str) -> Result<Map<String, Value>, Error> {
+        let answers = match mode.to_ascii_uppercase().as_str() {
+            "AKSK" => self.keys()?,
+            "PWD" => self.password()?,
+            _ => {
+                return Err(Error::new(Kind::Unsupported, "authentication by ROMA is not supported")
+                    .hint("use --auth PWD (user name and password) or --auth AKSK (access key)"));
+            }
+        };
+        let mut changes = Map::from_iter([("auth".to_owned(), Value::from(mode.to_ascii_uppercase()))]);
+        changes.extend(answers.map(|(key, value)| (key.to_owned(), value)));
+        // A token belongs to the keys it came with, so it goes with any change.
+        for key in SECRETS {
+            changes.entry(key).or_insert(Value::Null);
+        }
+        Ok(changes)
     }
-    let account = match &args.account {
-        Some(account) => Some(account.clone()),
-        None => ctx.ui.ask_optional("account")?,
-    };
-    let username = match &args.username {
-        Some(username) => username.clone(),
-        None => ctx.ui.ask("username", "--username")?,
-    };
-    let password = match &args.password {
-        Some(password) => password.clone(),
-        None => ask(ctx, "password", "--password", stored.secret("password"))?,
-    };
-    if username.is_empty() {
-        return Err(Error::new(Kind::Usage, "the user name is empty").hint("give --username"));
-    }
-    Ok(Map::from_iter([
-        ("auth".to_owned(), Value::from("PWD")),
-        ("account".to_owned(), account.map_or(Value::Null, Value::from)),
-        ("username".to_owned(), Value::from(username)),
-        ("password".to_owned(), Value::from(password.expose())),
-    ]))
-}
 
-/// Asks for a secret; where one is stored, `[***]` says so and Enter keeps it.
-fn ask(ctx: &Ctx, question: &str, option: &str, stored: Option<Secret>) -> Result<Secret, Error> {
-    let question = if stored.is_some() { format!("{question} [{MASK}]") } else { question.to_owned() };
-    let answer = ctx.ui.ask_secret(&question, option)?;
-    match (answer.is_empty(), stored) {
-        (false, _) => Ok(answer),
-        (true, Some(stored)) => Ok(stored),
-        (true, None) => {
-            Err(Error::new(Kind::Usage, format!("the {} is empty", option.trim_start_matches('-').replace('-', " ")))
-                .hint(format!("give {option}")))
+    /// Access key and secret key; Enter keeps a stored one.
+    fn keys(&self) -> Result<[(&'static str, Value); 3], Error> {
+        if self.args.secret_key.is_some() {
+            self.warn_visible("--secret-key");
+        }
+        let stored = self.stored.text("access_key").map(Secret::from);
+        let access_key = match (&self.args.access_key, stored) {
+            (Some(key), _) => Secret::from(key.as_str()),
+            (None, Some(key)) if self.is_login => key,
+            (None, stored) => self.ask_secret("access key", "--access-key", stored)?,
+        };
+        let secret_key = match &self.args.secret_key {
+            Some(key) => key.clone(),
+            None => self.ask_secret("secret key", "--secret-key", self.stored.secret("secret_key"))?,
+        };
+        Ok([
+            ("access_key", Value::from(access_key.expose())),
+            ("secret_key", Value::from(secret_key.expose())),
+            ("security_token", Value::Null),
+        ])
+    }
+
+    /// Account, user name and password; Enter keeps a stored one.
+    fn password(&self) -> Result<[(&'static str, Value); 3], Error> {
+        if self.args.password.is_some() {
+            self.warn_visible("--password");
+        }
+        let account = self.account()?;
+        let username = self.username()?;
+        if username.is_empty() {
+            return Err(Error::new(Kind::Usage, "the user name is empty").hint("give --username"));
+        }
+        let password = match &self.args.password {
+            Some(password) => password.clone(),
+            None => self.ask_secret("password", "--password", self.stored.secret("password"))?,
+        };
+        Ok([
+            ("account", account.map_or(Value::Null, Value::from)),
+            ("username", Value::from(username)),
+            ("password", Value::from(password.expose())),
+        ])
+    }
+
+    /// The account; an empty option says that there is none.
+    fn account(&self) -> Result<Option<String>, Error> {
+        let stored = self.stored.text("account");
+        if let Some(account) = &self.args.account {
+            return Ok(Some(account.clone()).filter(|account| !account.is_empty()));
+        }
+        let user = self.stored.text("username");
+        let is_same_user = user.is_some() && (self.args.username.is_none() || self.args.username == user);
+        if self.is_login && is_same_user {
+            return Ok(stored);
+        }
+        let answer = self.ctx.ui.ask_optional(&question("account", stored.as_deref()))?;
+        Ok(answer.or(stored))
+    }
+
+    fn username(&self) -> Result<String, Error> {
+        match (&self.args.username, self.stored.text("username")) {
+            (Some(username), _) => Ok(username.clone()),
+            (None, Some(username)) if self.is_login => Ok(username),
+            (None, stored) => {
+                let answer = self.ctx.ui.ask(&question("username", stored.as_deref()), "--username")?;
+                Ok(if answer.is_empty() { stored.unwrap_or_default() } else { answer })
+            }
         }
     }
+
+    /// Asks for a secret; where one is stored, `[***]` says so and Enter keeps it.
+    fn ask_secret(&self, what: &str, option: &str, stored: Option<Secret>) -> Result<Secret, Error> {
+        let answer = self.ctx.ui.ask_secret(&question(what, stored.as_ref().map(|_| MASK)), option)?;
+        match (answer.is_empty(), stored) {
+            (false, _) => Ok(answer),
+            (true, Some(stored)) => Ok(stored),
+            (true, None) => {
+                Err(Error::new(Kind::Usage, format!("the {} is empty", option.trim_start_matches('-').replace('-', " ")))
+                    .hint(format!("give {option}")))
+            }
+        }
+    }
+
+    fn warn_visible(&self, option: &str) {
+        let warning = format!("a secret given as {option} can be seen in the process list and the shell's history");
+        self.ctx.ui.warn(&warning);
+    }
 }
 
-fn warn_visible(ctx: &Ctx, option: &str) {
-    ctx.ui.warn(&format!("a secret given as {option} can be seen in the process list and the shell's history"));
+/// The question with what Enter keeps.
+fn question(what: &str, kept: Option<&str>) -> String {
+    kept.map_or_else(|| what.to_owned(), |kept| format!("{what} [{kept}]"))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::auth::CredentialReport;
-use crate::auth::secret::MASK;
+use crate::auth::secret::{MASK, masked, masked_address};
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::settings::{Identity, Origin, Service, Settings, Sourced};
@@ -46,24 +46,8 @@ fn rows(settings: &Settings) -> Vec<Row> {
             row(name, &text.value, &text.origin);
         }
     }
-    if let Some(Sourced { value, origin }) = &settings.identity {
-        match value {
-            Identity::Keys { access_key, security_token, .. } => {
-                row("access_key", &masked(access_key), origin);
-                row("secret_key", &MASK, origin);
-                if security_token.is_some() {
-                    row("security_token", &MASK, origin);
-                }
-            }
-            Identity::Password { account, username, .. } => {
-                row("account", account, origin);
-                row("username", username, origin);
-                row("password", &MASK, origin);
-            }
-        }
-        if matches!(origin, Origin::Profile { .. }) {
-            row("store", &settings.store.name(), origin);
-        }
+    for (name, value, origin) in identity(settings) {
+        row(name, &value, origin);
     }
     if let Some(agency) = &settings.agency {
         row("agency_name", &agency.value.name, &agency.origin);
@@ -71,13 +55,13 @@ fn rows(settings: &Settings) -> Vec<Row> {
     }
     for service in Service::ALL {
         if let Ok(endpoint) = settings.endpoint(service) {
-            row(&format!("{}_endpoint", service.name()), &endpoint.value, &endpoint.origin);
+            row(&format!("{}_endpoint", service.name()), &masked_address(&endpoint.value), &endpoint.origin);
         }
     }
     let network = &settings.network;
     for (name, proxy) in [("https_proxy", &network.https_proxy), ("http_proxy", &network.http_proxy)] {
         if let Some(proxy) = proxy {
-            row(name, &without_password(&proxy.value), &proxy.origin);
+            row(name, &masked_address(&proxy.value), &proxy.origin);
         }
     }
     if let Some(hosts) = &network.no_proxy {
@@ -95,23 +79,30 @@ fn rows(settings: &Settings) -> Vec<Row> {
     rows
 }
 
-/// The first four characters, by which people know their keys.
-fn masked(access_key: &str) -> String {
-    format!("{}{MASK}", access_key.chars().take(if access_key.len() > 8 { 4 } else { 0 }).collect::<String>())
-}
-
-/// The address of a proxy may hold a password.
-fn without_password(address: &str) -> String {
-    match address.rsplit_once('@') {
-        Some((before, host)) => {
-            format!("{}{MASK}@{host}", before.split_once("://").map_or("", |(scheme, _)| scheme_of(scheme)))
+/// Who the user is, and where the secret is kept.
+fn identity(settings: &Settings) -> Vec<(&'static str, String, &Origin)> {
+    let Some(Sourced { value, origin }) = &settings.identity else { return Vec::new() };
+    let hidden = || MASK.to_owned();
+    let mut values = match value {
+        Identity::Keys { access_key, security_token, .. } => {
+            let token = security_token.as_ref().map(|_| ("security_token", hidden()));
+            [("access_key", masked(access_key)), ("secret_key", hidden())].into_iter().chain(token).collect()
         }
-        None => address.to_owned(),
+        Identity::Password { account, username, .. } => {
+            vec![("account", account.clone()), ("username", username.clone()), ("password", hidden())]
+        }
+        Identity::LoggedOut { name, missing } => {
+            let known = name.as_ref().map(|name| match *missing {
+                "password" => ("username", name.clone()),
+                _ => ("access_key", masked(name)),
+            });
+            known.into_iter().chain([(*missing, "(logged out)".to_owned())]).collect()
+        }
+    };
+    if matches!(origin, Origin::Profile { .. }) {
+        values.push(("store", settings.store.name().to_owned()));
     }
-}
-
-fn scheme_of(scheme: &str) -> &'static str {
-    if scheme.eq_ignore_ascii_case("https") { "https://" } else { "http://" }
+    values.into_iter().map(|(name, value)| (name, value, origin)).collect()
 }
 
 #[derive(Debug)]

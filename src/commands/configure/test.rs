@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::api::modelarts::pool;
+use crate::auth::secret::masked_address;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::Service;
@@ -64,7 +65,7 @@ async fn buckets(ctx: &Ctx) -> Result<String, Error> {
 
 fn endpoint(ctx: &Ctx, service: Service) -> String {
     let endpoint = ctx.settings().ok().and_then(|settings| settings.endpoint(service).ok());
-    endpoint.map(|endpoint| endpoint.value.clone()).unwrap_or_default()
+    endpoint.map(|endpoint| masked_address(&endpoint.value)).unwrap_or_default()
 }
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::settings::profile::ProfileFile;
+use crate::settings::profile::{self, ProfileFile};
 use crate::settings::{self, DEFAULT_PROFILE, LOCAL_PROFILE};
 
 /// Choose the profile that is used when none is named
@@ -36,19 +36,18 @@ pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
             _ => {}
         }
     } else {
-        let (path, is_local) = (ctx.env.profile_path(), args.name == LOCAL_PROFILE);
-        let file = ProfileFile::read(&path)?;
+        let is_local = args.name == LOCAL_PROFILE;
+        let file = ProfileFile::read(&ctx.env.profile_path())?;
         let directory = ctx.env.platform_directory();
         if is_local && !directory.join("client.yaml").exists() {
             return Err(settings::Error::NoPlatform { directory }.into());
         }
         if !is_local && file.get(&args.name).is_none() {
-            let known = file.names().map(str::to_owned).collect();
-            return Err(settings::Error::NoProfile { name: args.name.clone(), path, known }.into());
+            return Err(file.missing(&args.name).into());
         }
         let folder = ctx.env.state_directory();
         let write = || {
-            std::fs::create_dir_all(&folder)?;
+            profile::make_folder(&folder)?;
             let mut file = tempfile::NamedTempFile::new_in(&folder)?;
             writeln!(file, "{}", args.name)?;
             file.persist(&chosen)?;

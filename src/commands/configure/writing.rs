@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use crate::commands::configure::{ProfileArgs, questions, stored};
+use crate::commands::configure::ProfileArgs;
+use crate::commands::configure::questions::Questions;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::profile::{self, ProfileFile};
+use crate::settings::stored::Stored;
 use crate::settings::vault::Store;
 use crate::settings::{LOCAL_PROFILE, Settings, region};
 
@@ -14,40 +16,68 @@ use crate::settings::{LOCAL_PROFILE, Settings, region};
 /// # Errors
 /// An answer that is needed and cannot be had; a profile file that cannot be edited.
 pub fn write(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
+    write_for(ctx, args, false)
+}
+
+/// As [`write`], for a login: what the profile says about the user holds, so that only the secret is asked for.
+///
+/// # Errors
+/// As [`write`].
+pub fn log_in(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
+    write_for(ctx, args, true)?;
+    // A token that the old secret gave says nothing about the new one.
+    ctx.forget_tokens();
+    Ok(())
+}
+
+fn write_for(ctx: &Ctx, args: &ProfileArgs, is_login: bool) -> Result<(), Error> {
     let name = Settings::current_profile(ctx.flags(), &ctx.env).value;
     if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
         return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform, which writes it itself")
             .hint("choose another name with -P"));
     }
-    let path = stored::file(ctx);
+    let path = Settings::profile_file(ctx.flags(), &ctx.env);
     if args.fix {
         let done = if profile::make_private(&path)? { "is private now" } else { "was private already" };
         return ctx.ui.ok(&format!("[{}] {done}", path.display()));
     }
     let file = ProfileFile::read(&path)?;
     let entry = file.get(&name).cloned().unwrap_or_default();
-    let stored = stored::Stored::read(&path, &name, entry);
+    let stored = Stored::read(&path, &name, entry);
     let store = args.store.as_deref().and_then(Store::parse);
     let mut changes = if args.gives_nothing() && store.is_some() && stored.is_complete() {
         Map::new()
     } else {
-        match args.auth.to_ascii_uppercase().as_str() {
-            "AKSK" => questions::keys(ctx, args, &stored)?,
-            "PWD" => questions::password(ctx, args, &stored)?,
-            _ => {
-                return Err(Error::new(Kind::Unsupported, "authentication by ROMA is not supported")
-                    .hint("use --auth PWD (user name and password) or --auth AKSK (access key)"));
-            }
-        }
+        Questions { ctx, args, stored: &stored, is_login }.answers(&args.mode(&stored))?
     };
     places(ctx, args, &stored.entry, &mut changes)?;
-    let store = stored.keep(ctx, store.unwrap_or(stored.store), &mut changes)?;
+    let kept = stored.keep(store.unwrap_or(stored.store), &mut changes);
+    if let Some(error) = &kept.failure {
+        ctx.ui.warn(&format!("{error}; the secret is kept in the profile file, which is private"));
+    }
     profile::update(&path, &name, changes)?;
-    stored.forget(ctx, store);
+    if let Err(error) = stored.forget(&kept) {
+        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
+    }
     ctx.ui.ok(&format!("Successfully saved profile [{name}] to [{}]", path.display()))
 }
 
 impl ProfileArgs {
+    /// The kind of credentials: `configure` has a default, a login goes by what is given, then by the profile.
+    fn mode(&self, stored: &Stored) -> String {
+        let is_password = self.account.is_some() || self.username.is_some() || self.password.is_some();
+        let is_keys = self.access_key.is_some() || self.secret_key.is_some();
+        match (self.auth.as_deref(), is_password, is_keys) {
+            (Some(mode), _, _) => mode.to_owned(),
+            (None, true, _) => "PWD".to_owned(),
+            (None, false, true) => "AKSK".to_owned(),
+            (None, false, false) => {
+                let by_key = stored.text("access_key").filter(|_| stored.text("username").is_none()).map(|_| "AKSK");
+                stored.text("auth").unwrap_or_else(|| by_key.unwrap_or("PWD").to_owned())
+            }
+        }
+    }
+
     /// Whether no option says who the user is.
     fn gives_nothing(&self) -> bool {
         let texts = [&self.account, &self.username, &self.access_key];

@@ -33,14 +33,10 @@ pub(super) async fn credentials(ctx: &Ctx, is_offline: bool) -> Finding {
             None => Finding::failed(CREDENTIALS, &Error::from(auth::Error::NothingConfigured(report))),
         };
     };
-    let what = match &identity.value {
-        Identity::Keys { access_key, security_token, .. } => {
-            let kind = if security_token.is_some() { "temporary access key" } else { "access key" };
-            format!("{kind} [{access_key}]")
-        }
-        Identity::Password { account, username, .. } => format!("password of user [{username}] of account [{account}]"),
-    };
-    Finding::new(CREDENTIALS, State::Ok, format!("{what} from {}", identity.origin))
+    match &identity.value {
+        Identity::LoggedOut { missing, .. } => Finding::failed(CREDENTIALS, &ctx.logged_out(&identity.origin, missing)),
+        known => Finding::new(CREDENTIALS, State::Ok, format!("{known} from {}", identity.origin)),
+    }
 }
 
 /// Asks each service that was reached for something that is harmless.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::finding::{Finding, State};
+use crate::auth::secret::masked_address;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::http::{self as transport, Client, Request};
@@ -80,7 +81,9 @@ async fn attempt(
     let invalid = |message: String| Err(transport::Error::Invalid(message));
     let parsed = match Url::parse(&made.url) {
         Ok(parsed) => parsed,
-        Err(error) => return Attempt { result: invalid(format!("[{}] is no URL: {error}", made.url)), ..made },
+        Err(error) => {
+            return Attempt { result: invalid(format!("[{}] is no URL: {error}", masked_address(&made.url))), ..made };
+        }
     };
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = parsed.port_or_known_default().unwrap_or(443);
@@ -116,7 +119,7 @@ fn names(attempts: &[Attempt]) -> Finding {
         let by_proxy = if proxies == 0 { String::new() } else { format!(", {proxies} left to the proxy") };
         return Finding::new("dns", State::Ok, format!("{} names found{by_proxy}", attempts.len() - proxies));
     };
-    let hosts: Vec<&str> = missing.iter().map(|(attempt, _)| attempt.url.as_str()).collect();
+    let hosts: Vec<String> = missing.iter().map(|(attempt, _)| masked_address(&attempt.url)).collect();
     Finding::new("dns", State::Fail, format!("no address for {}: {why}", hosts.join(", ")))
         .remedy(format!("check the network and the name server, as with: getent hosts {}", host_of(&first.url)))
         .remedy("behind a proxy, set HTTPS_PROXY")
@@ -142,7 +145,7 @@ fn endpoint(attempt: &Attempt) -> Finding {
     match &attempt.result {
         Ok(answer) => {
             let by_proxy = attempt.proxy.as_ref().map(|proxy| format!(" through {proxy}")).unwrap_or_default();
-            let message = format!("[{}] answered in {} ms{by_proxy}", attempt.url, answer.took.as_millis());
+            let message = format!("[{}] answered in {} ms{by_proxy}", masked_address(&attempt.url), answer.took.as_millis());
             Finding::new(&check, State::Ok, message)
         }
         Err(error) => {
