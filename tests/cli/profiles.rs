@@ -264,9 +264,9 @@ fn a_login_asks_only_for_what_the_profile_does_not_say() {
     assert!(fs::read_to_string(home.profile_file()).unwrap().contains("ak:\n  auth: PWD\n"));
 }
 
-/// D2.7: whatever verb comes first, the folder is made for its owner alone.
+/// Whatever verb comes first, the folder is made for its owner alone.
 #[test]
-fn choosing_a_profile_makes_a_private_folder() {
+fn d2_7_choosing_a_profile_makes_a_private_folder() {
     let home = Home::new();
     fs::create_dir(home.path().join("platform")).unwrap();
     fs::write(home.path().join("platform/client.yaml"), "local: {region: cn-north-4}\n").unwrap();
