@@ -40,16 +40,23 @@ fn json(document: &Value) -> Result<String, Error> {
 }
 
 fn json_lines(document: &Value) -> Result<String, Error> {
-    let lines = match document {
-        Value::Array(items) => items.as_slice(),
-        other => std::slice::from_ref(other),
-    };
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(&serde_json::to_string(line).map_err(unwritable)?);
-        text.push('\n');
+    match document {
+        Value::Array(items) => lines(items),
+        other => lines([other]),
     }
-    Ok(text)
+}
+
+/// JSON Lines of documents.
+///
+/// # Errors
+/// A document cannot be written.
+pub(super) fn lines<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Result<String, Error> {
+    let mut buffer = Vec::new();
+    for document in documents {
+        serde_json::to_writer(&mut buffer, document).map_err(unwritable)?;
+        buffer.push(b'\n');
+    }
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
 }
 
 fn unwritable(error: serde_json::Error) -> Error {

@@ -147,7 +147,12 @@ impl Ui {
         let text = match self.format() {
             Format::Table => table::grid(&self.options.shape.table(result)?, self.width()),
             Format::Csv => table::csv(&self.options.shape.table(result)?, self.terminals.offset.unwrap_or(UtcOffset::UTC)),
-            format => document::render(self.options.shape.document(result)?, format, self.options.query.as_deref())?,
+            format => match result.elements() {
+                Some(elements) if format == Format::Jsonl && !self.has_query() && !self.options.shape.sorts(result) => {
+                    document::lines(elements)?
+                }
+                _ => document::render(self.options.shape.document(result)?, format, self.options.query.as_deref())?,
+            },
         };
         // Rows and bare texts may hold what a stranger wrote.
         self.remote_text(&text)

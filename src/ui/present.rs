@@ -45,6 +45,12 @@ pub trait Present {
     /// it, unknown fields included.
     fn document(&self) -> Value;
 
+    /// The elements of [`Present::document`], where it is an array that would have to be made of them: thousands need not be copied
+    /// to be written line by line.
+    fn elements(&self) -> Option<Vec<&Value>> {
+        None
+    }
+
     /// Whether the rows are in the order of `--sort` already, because the service was asked to sort them.
     fn is_sorted(&self) -> bool {
         false

@@ -112,7 +112,8 @@ impl Shape {
         Ok(self.order(result, &sheet, Some(items))?.into_iter().map(|index| items[index].clone()).collect())
     }
 
-    fn sorts(&self, result: &dyn Present) -> bool {
+    /// Whether the rows of this result are put in another order here.
+    pub(super) fn sorts(&self, result: &dyn Present) -> bool {
         !self.keys.is_empty() && !result.is_sorted()
     }
 

@@ -38,6 +38,10 @@ impl Present for JobList {
         self.jobs.iter().map(|job| job.0.clone()).collect()
     }
 
+    fn elements(&self) -> Option<Vec<&Value>> {
+        Some(self.jobs.iter().map(|job| &job.0).collect())
+    }
+
     fn is_sorted(&self) -> bool {
         true
     }

@@ -67,8 +67,17 @@ impl Phase {
 
     /// The phase of a document.
     pub(crate) fn of(job: &Value) -> Option<Self> {
-        let name = job["status"]["phase"].as_str()?;
+        Self::named(job["status"]["phase"].as_str()?)
+    }
+
+    /// The phase of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+
+    /// Its processes run, so that its duration grows.
+    pub(crate) fn is_under_way(self) -> bool {
+        matches!(self, Self::Running | Self::Terminating)
     }
 
     /// Nothing comes after it.

@@ -152,7 +152,8 @@ pub(super) fn stop(training: &Training, id: &str) -> Result<Value, ApiError> {
 /// A job's document as the API shows it: its duration grows while it runs; wishes that the API does not repeat, and what the
 /// platform keeps for itself, are left out.
 pub(super) fn shown(training: &Training, mut job: Value) -> Value {
-    if let (Some(Phase::Running | Phase::Terminating), Some(start)) = (Phase::of(&job), job["status"]["start_time"].as_i64()) {
+    let is_under_way = Phase::of(&job).is_some_and(Phase::is_under_way);
+    if let (true, Some(start)) = (is_under_way, job["status"]["start_time"].as_i64()) {
         job["status"]["duration"] = (training.now() - start).max(0).into();
     }
     if let Some(spec) = job["spec"].as_object_mut() {
