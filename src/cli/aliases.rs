@@ -59,6 +59,11 @@ pub(super) fn moved(group: &str, verb: &str) -> Option<&'static str> {
     MOVED.iter().find(|row| (row.0, row.1) == (group, verb)).map(|row| row.2)
 }
 
+/// The verbs of a group that stand for commands of the root, with these.
+pub(super) fn moved_from<'a>(group: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    MOVED.iter().filter(move |row| row.0 == group).map(|row| (row.1, row.2))
+}
+
 /// Adds the words in place, so that the order of the commands stays.
 fn with(command: Command, words: &[(&'static str, &[&'static str])]) -> Command {
     let names = |child: &Command| child.get_name_and_visible_aliases().into_iter().map(str::to_owned).collect::<Vec<_>>();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use crate::cli::{GlobalArgs, Invocation, argv, help};
+use crate::cli::{GlobalArgs, Invocation, aliases, argv, help};
 use crate::error::{Error, Kind, nearest};
 
 /// A command line that cannot be understood.
@@ -62,7 +62,8 @@ pub fn no_such_option(root: &Command, path: &[String], option: &str) -> Misuse {
         .filter(|(likeness, _)| *likeness > 0.85)
         .max_by(|left, right| left.0.total_cmp(&right.0));
     let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, here)| (*here).to_owned());
-    let advice = nearest.map(|(_, candidate)| candidate).or(elsewhere);
+    // What somebody knows from another tool is no slip of the keyboard.
+    let advice = elsewhere.or(nearest.map(|(_, candidate)| candidate));
     let advice = advice.map(|candidate| format!(" Did you mean {candidate}?")).unwrap_or_default();
     message(root, path, &format!("No such option: {name}{advice}"))
 }
@@ -89,9 +90,7 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
         }
         ErrorKind::InvalidSubcommand => {
             let written = text(ContextKind::InvalidSubcommand);
-            let known = help::find(root, &path).get_subcommands().filter(|child| !child.is_hide_set());
-            let names = known.flat_map(|child| std::iter::once(child.get_name()).chain(child.get_visible_aliases()));
-            let advice = nearest(&written, names).map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
+            let advice = meant(root, &path, &written).map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
             format!("No such command '{written}'.{advice}")
         }
         ErrorKind::MissingRequiredArgument => {
@@ -129,6 +128,18 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
         _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
     };
     Invocation::Misuse(message(root, &path, &reason))
+}
+
+/// The command that was mistyped: a name that is shown, else what a word that is not shown stands for.
+fn meant<'a>(root: &'a Command, path: &[String], written: &str) -> Option<&'a str> {
+    let command = help::find(root, path);
+    let known = || command.get_subcommands().filter(|child| !child.is_hide_set());
+    let shown = known().flat_map(|child| std::iter::once(child.get_name()).chain(child.get_visible_aliases()));
+    let guessed = known().flat_map(|child| child.get_all_aliases().map(|word| (word, child.get_name())));
+    let moved = path.last().into_iter().flat_map(|group| aliases::moved_from(group));
+    let guessed: Vec<_> = guessed.chain(moved).collect();
+    let stands_for = |word| guessed.iter().find(|row| row.0 == word).map(|row| row.1);
+    nearest(written, shown).or_else(|| nearest(written, guessed.iter().map(|row| row.0)).and_then(stands_for))
 }
 
 /// The usage line of the command, the way to its help, and what is wrong.
@@ -171,4 +182,39 @@ fn command_path(root: &Command, arguments: &[OsString]) -> Vec<String> {
         }
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::{Invocation, parse};
+
+    fn advice(line: &str) -> String {
+        match parse(&line.split(' ').map(Into::into).collect::<Vec<std::ffi::OsString>>()) {
+            Invocation::Misuse(misuse) => {
+                misuse.error.to_string().split_once("Did you mean ").map(|(_, advice)| advice.to_owned()).unwrap_or_default()
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn advice_says_what_works_here() {
+        for (line, expected) in [
+            // Options of other tools, though some are like one of ours.
+            ("ma-cli obs-copy --json a b", "-F json?"),
+            ("ma-cli ma-job get-job --sort-by name", "--sort?"),
+            ("ma-cli ma-job get-job --no-headers", "--no-header?"),
+            ("ma-cli obs-copy --jbos 3 a b", "--jobs?"),
+            // Words that work and are not shown, mistyped.
+            ("ma-cli ma-job lst", "get-job?"),
+            ("ma-cli ma-job cancle j1", "stop?"),
+            ("ma-cli algoritms list", "algorithm?"),
+            ("ma-cli obs cop a b", "obs-copy?"),
+            // Names that are shown come first.
+            ("ma-cli ma-job get-jbo", "get-job?"),
+            ("ma-cli ma-job frobnicate", ""),
+        ] {
+            assert_eq!(advice(line), expected, "{line}");
+        }
+    }
 }

@@ -16,15 +16,13 @@ pub mod version;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
-/// Every command and group of the root.
+/// Every command and group of the root. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Configure authentication and endpoints for this tool
     Configure(Box<configure::ConfigureArgs>),
     /// Log in and out, see who is logged in
     #[command(subcommand)]
     Auth(Box<auth::AuthCommand<configure::ProfileArgs>>),
-    /// Print the line that turns on completion in your shell
     AutoCompletion(auto_completion::AutoCompletionArgs),
     /// Submit, follow and inspect training jobs
     #[command(subcommand)]
@@ -35,18 +33,13 @@ pub enum Command {
     /// Run ModelArts, OBS and IAM on this machine
     #[command(subcommand)]
     Platform(platform::PlatformCommand),
-    /// Copy files and folders between this machine and OBS
     ObsCopy(Box<obs_copy::ObsCopyArgs>),
     /// Look into buckets, make and delete what is in them
     #[command(subcommand)]
     Obs(obs::ObsCommand),
-    /// Send a request to a control plane, signed
     Api(api::ApiArgs),
-    /// Check profile, credentials, network, services and this machine
     Doctor(doctor::DoctorArgs),
-    /// Show version, commit, build date, catalogue and features
     Version(version::VersionArgs),
-    /// Show help for a command or a topic
     Help(help::HelpArgs),
 }
 

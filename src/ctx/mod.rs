@@ -231,6 +231,17 @@ impl Ctx {
             })
             .clone()
     }
+
+    /// [`Ui::confirm`], which Ctrl-C ends whether [`Ctx::cancel`] was called before or not.
+    ///
+    /// # Errors
+    /// As [`Ui::confirm_unless`].
+    pub async fn confirm(&self, question: &str, option: &str) -> Result<(), Error> {
+        match self.cancel.get() {
+            Some(cancel) => self.ui.confirm_unless(cancel.cancelled(), question, option).await,
+            None => self.ui.confirm(question, option),
+        }
+    }
 }
 
 async fn watch_interrupts(mut interrupts: Signal, token: CancellationToken) {

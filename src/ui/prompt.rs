@@ -59,15 +59,47 @@ impl Ui {
     /// # Errors
     /// As [`Ui::ask`]; [`Kind::Declined`] after a no.
     pub fn confirm(&self, question: &str, option: &str) -> Result<(), Error> {
-        let answer = self.ask(&format!("{question} [y/N]"), option)?;
-        match answer.trim().to_ascii_lowercase().as_str() {
-            "y" | "yes" => Ok(()),
-            _ => Err(Error::new(Kind::Declined, "nothing was done, as you did not say yes")),
+        agreed(&self.ask(&format!("{question} [y/N]"), option)?)
+    }
+
+    /// As [`Ui::confirm`], for a command that has taken Ctrl-C on itself: the question ends when `interrupted` does.
+    ///
+    /// # Errors
+    /// As [`Ui::confirm`]; [`Kind::Interrupted`].
+    pub async fn confirm_unless(
+        &self,
+        interrupted: impl Future<Output = ()>,
+        question: &str,
+        option: &str,
+    ) -> Result<(), Error> {
+        self.may_ask(option)?;
+        self.write_error(&format!("{} [y/N]: ", text::printable(question)));
+        // A read cannot be broken off: its thread is left behind, and the end of the program does not wait for it.
+        let reading = tokio::task::spawn_blocking(read_line);
+        let answer = tokio::select! {
+            biased;
+            () = interrupted => {
+                self.write_error("\n");
+                return Err(Error::new(Kind::Interrupted, "interrupted"));
+            }
+            answer = reading => answer,
+        };
+        let answer = answer.map_err(|error| Error::new(Kind::Local, "cannot read standard input").caused_by(error))??;
+        if !self.terminals.stdin {
+            self.write_error("\n");
         }
+        agreed(&answer.ok_or_else(|| missing(option))?)
     }
 
     fn may_ask(&self, option: &str) -> Result<(), Error> {
         if self.options.no_input { Err(missing(option)) } else { Ok(()) }
+    }
+}
+
+fn agreed(answer: &str) -> Result<(), Error> {
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Error::new(Kind::Declined, "nothing was done, as you did not say yes")),
     }
 }
 

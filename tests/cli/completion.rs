@@ -3,86 +3,153 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{Home, binary};
+use crate::fake_service::{FakeService, reply};
+use crate::support::{Home, LocalPlatform, binary};
 use crate::terminal::Terminal;
 
-/// Runs a script in a shell that finds the binary by its name; a shell that is missing fails the test.
-fn shell(program: &str, script: &str) -> String {
-    let home = Home::new();
-    let folder = binary().parent().unwrap().to_owned();
-    let mut child = Command::new(program)
-        .env_clear()
-        .env("HOME", home.path())
-        .env("PATH", format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display()))
-        .env("TERM", "dumb")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap_or_else(|error| panic!("{program} is needed for this test (scripts/test installs it): {error}"));
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+/// The real shells, each with the words that `env` takes and the line that turns completion on.
+pub(crate) const SHELLS: [(&str, &str); 3] = [
+    ("PS1='ready> ' bash --norc --noprofile", "eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\""),
+    ("PS1='ready> ' zsh -f", "autoload -Uz compinit; compinit -u -D; eval \"$(_MA_CLI_COMPLETE=zsh_source ma-cli)\""),
+    (
+        // What it suggests by itself would look as if it had been completed.
+        "fish --no-config -C 'function fish_prompt; echo \"ready> \"; end; set fish_greeting; set -g fish_autosuggestion_enabled 0'",
+        "_MA_CLI_COMPLETE=fish_source ma-cli | source",
+    ),
+];
+
+/// A shell on a terminal, with completion turned on; the variables may name another `PATH`.
+pub(crate) fn shell(shell: (&str, &str), variables: &str) -> Terminal {
+    let path = format!("PATH={}:/usr/bin:/bin", binary().parent().unwrap().display());
+    let terminal = Terminal::open_shell(Home::new(), &format!("LC_ALL=C.UTF-8 {path} {variables} {}", shell.0));
+    terminal.type_line(&format!("{}; echo set''up", shell.1));
+    terminal.wait_for("setup");
+    terminal
 }
 
-fn bash(words: &[&str]) -> Vec<String> {
-    let script = format!(
-        "eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\"\nCOMP_WORDS=({})\nCOMP_CWORD={}\n_ma_cli_completion ma-cli\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
-        words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
-        words.len() - 1
-    );
-    shell("bash", &script).lines().map(str::to_owned).collect()
+/// What the line becomes at the press of a key, with what is typed after it. A busy machine may miss the time limit of an answer, so
+/// it is tried more than once.
+pub(crate) fn becomes(terminal: &Terminal, line: &str, expected: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        terminal.tmux(&["send-keys", "C-u"]);
+        terminal.tmux(&["send-keys", "-l", line]);
+        terminal.tmux(&["send-keys", "Tab"]);
+        terminal.tmux(&["send-keys", "-l", "END"]);
+        let screen = terminal.wait_for("END");
+        terminal.tmux(&["send-keys", "C-u"]);
+        terminal.wait_for_none("END");
+        if screen.contains(&format!("ready> {expected}END")) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "[{line}] does not become [{expected}]:\n{screen}");
+    }
 }
 
+/// Everything that completes, on a platform, through the lines of real shells.
 #[test]
-fn bash_completes_commands_options_and_choices() {
-    assert_eq!(bash(&["ma-cli", "auto"]), ["auto-completion"]);
-    assert!(bash(&["ma-cli", "configure", "-a"]).contains(&"-auth".to_owned()));
-    assert_eq!(bash(&["ma-cli", "configure", "--reg"]), ["--region-profile", "--region"]);
-    assert_eq!(bash(&["ma-cli", "configure", "-auth", ""]), ["PWD", "AKSK", "ROMA"]);
-    assert_eq!(bash(&["ma-cli", "auto-completion", "z"]), ["Zsh"]);
-}
-
-#[test]
-fn fish_completes_commands_options_and_choices() {
-    let complete = |line: &str| shell("fish", &format!("_MA_CLI_COMPLETE=fish_source ma-cli | source\ncomplete -C '{line}'\n"));
-    assert!(complete("ma-cli auto").starts_with("auto-completion\t"));
-    assert!(complete("ma-cli configure --acc").contains("--access-key\t"));
-    assert_eq!(complete("ma-cli configure -auth A").trim(), "AKSK");
-}
-
-/// Zsh's completion needs a terminal of its own: `zpty` gives it one.
-#[test]
-fn zsh_completes_commands_options_and_choices() {
-    let complete = |line: &str| {
-        let script = format!(
-            r#"
-zmodload zsh/zpty
-zpty z zsh -f -i
-zpty -w z 'PS1=; autoload -Uz compinit; compinit -u -D; eval "$(_MA_CLI_COMPLETE=zsh_source ma-cli)"; bindkey "^I" complete-word; echo R""EADY'
-zpty -r -m z out '*READY*'
-zpty -n -w z $'{line}\t'
-typeset -F SECONDS=0
-all=""
-while (( SECONDS < 10 )); do
-    if zpty -r -t z chunk; then all+=$chunk; else sleep 0.05; fi
-    [[ $all == *$'\e[?2004h'* ]] && (( SECONDS > 1 )) && break
-done
-print -r -- "$all"
-zpty -d z
-"#
-        );
-        // Zle rings the bell where the completion is not unique yet.
-        shell("zsh", &script).replace('\u{7}', "")
+fn real_shells_complete_commands_options_choices_and_names() {
+    let platform = LocalPlatform::start();
+    let run = |arguments: &[&str]| {
+        let output = platform.run(arguments);
+        assert_eq!(output.code, 0, "{arguments:?}: {output:?}");
+        output.stdout.trim().to_owned()
     };
-    assert!(complete("ma-cli auto").contains("ma-cli auto-completion"));
-    assert!(complete("ma-cli configure --acce").contains("--access-key"));
-    assert!(complete("ma-cli configure -auth A").contains("AKSK"));
+    std::fs::write(platform.home.path().join("a file"), "text").unwrap();
+    run(&["obs", "mb", "obs://completed-bucket"]);
+    run(&["obs-copy", "a file", "obs://completed-bucket/folder/"]);
+    let job = ["ma-job", "submit", "--name", "completed-job", "--user-command", "true", "-q", "--query", "metadata.id"];
+    let id = run(&[&job[..], &["--train-instance-type", "modelarts.vm.cpu.1u"]].concat());
+    let (log, log_of_job) = (format!("ma-cli ma-job get-log -i {}", &id[..8]), format!("ma-cli ma-job get-log -i {id} "));
+    let rows = [
+        // Commands, also those that are not shown.
+        ("ma-cli auto", "ma-cli auto-completion "),
+        ("ma-cli ma-job get-fl", "ma-cli ma-job get-flavor "),
+        ("ma-cli help ma-job sub", "ma-cli help ma-job submit "),
+        ("ma-cli help copyi", "ma-cli help copying "),
+        ("ma-cli obs cp --disc", "ma-cli obs cp --discard-unfinished "),
+        // Options: long ones, short ones of several letters, global ones.
+        ("ma-cli configure --acce", "ma-cli configure --access-key "),
+        ("ma-cli configure -aut", "ma-cli configure -auth "),
+        ("ma-cli ma-job get-pool --page-s", "ma-cli ma-job get-pool --page-size "),
+        ("ma-cli obs ls --no-ver", "ma-cli obs ls --no-verify-ssl "),
+        // Choices, in any case, behind every form of an option, and the last of a list.
+        ("ma-cli configure -auth aks", "ma-cli configure -auth AKSK "),
+        ("ma-cli configure -auth=R", "ma-cli configure -auth=ROMA "),
+        ("ma-cli configure --auth=P", "ma-cli configure --auth=PWD "),
+        ("ma-cli -F y", "ma-cli -F yaml "),
+        ("ma-cli ma-job get-job --state Failed,comp", "ma-cli ma-job get-job --state Failed,Completed "),
+        ("ma-cli auto-completion z", "ma-cli auto-completion Zsh "),
+        // Names of this machine.
+        ("ma-cli -P dev", "ma-cli -P development "),
+        ("ma-cli configure show --profile=dev", "ma-cli configure show --profile=development "),
+        ("ma-cli configure -r na-", "ma-cli configure -r na-mexico-1 "),
+        ("ma-cli ma-job validate tra", "ma-cli ma-job validate train.yaml "),
+        // Names that the services know.
+        (log.as_str(), log_of_job.as_str()),
+        ("ma-cli ma-job get-job --job-name comp", "ma-cli ma-job get-job --job-name completed-job "),
+        ("ma-cli ma-job submit --pool-id pool", "ma-cli ma-job submit --pool-id pool-local "),
+        ("ma-cli ma-job submit --framework-type Ten", "ma-cli ma-job submit --framework-type TensorFlow "),
+        ("ma-cli ma-job submit --framework-version ray", "ma-cli ma-job submit --framework-version ray-cp36-0.7.4 "),
+        (
+            "ma-cli ma-job submit --train-instance-type=modelarts.vm.cpu.2",
+            "ma-cli ma-job submit --train-instance-type=modelarts.vm.cpu.2u ",
+        ),
+        ("ma-cli obs rb obs://comp", "ma-cli obs rb obs://completed-bucket "),
+        ("ma-cli obs ls obs://comp", "ma-cli obs ls obs://completed-bucket/"),
+        ("ma-cli obs cp obs://completed-bucket/fo", "ma-cli obs cp obs://completed-bucket/folder/"),
+        ("ma-cli obs cat obs://completed-bucket/folder/a", r"ma-cli obs cat obs://completed-bucket/folder/a\ file "),
+    ];
+    let folder = platform.home.path().join(".modelarts/platform");
+    for kind in SHELLS {
+        let terminal = shell(kind, &format!("MA_CLI_PROFILE=local MA_CLI_PLATFORM_DIR={}", folder.display()));
+        std::fs::create_dir_all(terminal.home.path().join(".modelarts")).unwrap();
+        std::fs::write(terminal.home.profile_file(), "development: {}\n").unwrap();
+        std::fs::write(terminal.home.path().join("train.yaml"), "").unwrap();
+        for (line, expected) in rows {
+            becomes(&terminal, line, expected);
+        }
+    }
+}
+
+/// Identity services lock an account after a few failures.
+#[test]
+fn a_password_that_was_refused_is_not_tried_at_every_key() {
+    let (home, service) = (Home::new(), FakeService::start(&[], |_, _| {}));
+    service.state.lock().unwrap().canned =
+        Some(|_, _| Some(reply(401, "", br#"{"error": {"code": 401, "message": "The username or password is wrong."}}"#)));
+    let configured = home.run(&["configure", "-auth", "PWD", "-r", "cn-north-4", "-a", "acc", "-u", "ann", "-p", "wrong-1"]);
+    assert_eq!(configured.code, 0, "{configured:?}");
+    let press = |words: &str| {
+        let variables = [
+            ("_MA_CLI_COMPLETE", "bash_complete"),
+            ("COMP_WORDS", words),
+            ("COMP_CWORD", "4"),
+            ("MA_CLI_IAM_ENDPOINT", &service.endpoint),
+            ("MA_CLI_MODELARTS_ENDPOINT", &service.endpoint),
+            ("MA_CLI_OBS_ENDPOINT", &service.endpoint),
+        ];
+        let output = home.run_with(&[], &variables, "");
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str(), output.code), ("", "", 0));
+    };
+    let press_all = || {
+        for words in ["ma-cli ma-job get-job -i j", "ma-cli ma-job get-job -i k", "ma-cli ma-job stop --pool p"].repeat(4) {
+            press(words);
+        }
+    };
+    press_all();
+    // One of its own, and one that went on when time was up.
+    let logins = || service.requests("POST /v3/auth/tokens");
+    assert!((1..=2).contains(&logins()), "{} logins", logins());
+    // Another password is tried.
+    let before = logins();
+    let configured = home.run(&["configure", "-auth", "PWD", "-r", "cn-north-4", "-a", "acc", "-u", "ann", "-p", "wrong-2"]);
+    assert_eq!(configured.code, 0, "{configured:?}");
+    press_all();
+    assert!((before + 1..=before + 2).contains(&logins()), "{before} logins, then {}", logins());
 }
 
 #[test]
@@ -109,18 +176,8 @@ const HOSTILE: [&str; 6] =
 #[test]
 fn d3_3_hostile_names_complete_in_real_shells_and_are_only_data() {
     let service = Service::start(Duration::ZERO);
-    let path = format!("PATH={}:/usr/bin:/bin", binary().parent().unwrap().display());
-    for (shell, setup) in [
-        ("PS1='ready> ' bash --norc --noprofile", "eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\""),
-        ("PS1='ready> ' zsh -f", "autoload -Uz compinit; compinit -u -D; eval \"$(_MA_CLI_COMPLETE=zsh_source ma-cli)\""),
-        (
-            "fish --no-config -C 'function fish_prompt; echo \"ready> \"; end; set fish_greeting'",
-            "_MA_CLI_COMPLETE=fish_source ma-cli | source",
-        ),
-    ] {
-        let terminal = Terminal::open_shell(Home::new(), &format!("LC_ALL=C.UTF-8 {path} {} {shell}", service.variables()));
-        terminal.type_line(&format!("{setup}; echo set''up"));
-        terminal.wait_for("setup");
+    for kind in SHELLS {
+        let terminal = shell(kind, &service.variables());
         for key in HOSTILE {
             let wanted = format!("HEAD /names/{}", encoded(key));
             service.complete(&terminal, &format!("ma-cli obs stat obs://names/{}", &key[..1]), &wanted);
@@ -130,7 +187,7 @@ fn d3_3_hostile_names_complete_in_real_shells_and_are_only_data() {
             "ma-cli ma-job get-event -i=j",
             &format!("GET /v2/p1/training-jobs/{}", encoded("j$(touch PWNED)")),
         );
-        assert!(!terminal.home.path().join("PWNED").exists(), "{shell}");
+        assert!(!terminal.home.path().join("PWNED").exists(), "{}", kind.0);
         // One that would move the cursor is no candidate.
         terminal.tmux(&["send-keys", "C-u"]);
         terminal.tmux(&["send-keys", "-l", "ma-cli obs stat obs://names/z"]);

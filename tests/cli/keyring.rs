@@ -113,18 +113,14 @@ fn a_change_of_mode_and_a_logout_leave_nothing_in_the_keyring() {
         r#"
         file=.modelarts/ma-cli-profile.yaml
         # What the keyring holds is what a profile without secrets is given from it.
-        ask() { printf 'work: {auth: %s, access_key: AKID, username: ann, store: keyring, region: cn-north-4}
-' $1 > asked.yaml
+        ask() { printf 'work: {auth: %s, access_key: AKID, username: ann, store: keyring, region: cn-north-4}\n' $1 > asked.yaml
             mv $file kept.yaml && mv asked.yaml $file && "$MA" configure show -P work --query "settings.$2.value"; mv kept.yaml $file; }
         "$MA" configure -P work -u ann -p TOPSECRET -r cn-north-4 --store keyring
         ask PWD password
-        printf 'AKID
-TOPSECRET
-' | "$MA" configure -auth AKSK -P work
+        printf 'AKID\nTOPSECRET\n' | "$MA" configure -auth AKSK -P work
         ask PWD password
         ask AKSK secret_key
-        sed -i 's/^  store: .*/  secret_key: SK
-  security_token: TOPSECRET/' $file
+        sed -i 's/^  store: .*/  secret_key: SK\n  security_token: TOPSECRET/' $file
         "$MA" configure -P work --store keyring </dev/null
         ! grep -q -e TOPSECRET -e secret_key $file && ask AKSK security_token
         "$MA" auth logout -P work -y

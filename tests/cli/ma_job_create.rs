@@ -29,6 +29,9 @@ fn a_job_file_is_written_once_and_checked_all_at_once() {
         assert!(again.code == 1 && again.stderr.contains("stays as it is"), "{again:?}");
         assert_eq!(home.run(&["ma-job", "validate", file, "--offline"]).code, 0);
     }
+    fs::write(home.path().join("empty.yaml"), "").unwrap();
+    let empty = home.run(&["ma-job", "validate", "empty.yaml", "--offline"]);
+    assert!(empty.code == 1 && empty.stdout.contains("nothing says what runs"), "{empty:?}");
     fs::write(home.path().join("bad.yaml"), "name: a b\npriority: 7\ncode-dir: ${NOWHERE}\nwhat: 1\n").unwrap();
     let bad = home.run(&["ma-job", "validate", "bad.yaml", "--offline", "-F", "json"]);
     assert_eq!(bad.code, 1, "{bad:?}");

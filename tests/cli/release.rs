@@ -5,6 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::completion::{SHELLS, becomes, shell};
+use crate::support::binary;
+
 /// Packs into a folder of its own; the surroundings must not show.
 fn pack(output: &Path, surroundings: &[(&str, &str)]) {
     let mut command = Command::new("scripts/release");
@@ -62,6 +65,9 @@ fn installs_and_goes(package: &Path, root: &Path) {
         command.args([&format!("--root={root}"), "--force-not-root", "--force-depends", &format!("--log={root}/log")]);
         command
     };
+    // Bash finds the file of a command by the loader of that package.
+    let recommended = run(Command::new("dpkg-deb").arg("--field").arg(package).arg("Recommends"));
+    assert!(recommended.split(", ").any(|name| name.trim() == "bash-completion"), "{recommended}");
     run(dpkg().arg("--install").arg(package));
     let installed = |name: &str| root.join(name);
     run(Command::new(installed("usr/bin/ma-cli")).env_clear());
@@ -76,10 +82,31 @@ fn installs_and_goes(package: &Path, root: &Path) {
     let page = run(Command::new("man").arg("-l").arg(installed("usr/share/man/man1/ma-cli-obs-copy.1.gz")));
     assert!(page.contains("OPTIONS"), "{page}");
     run(dpkg().args(["--verify", "ma-cli"]));
+    completes_where_it_is_installed(root);
     run(dpkg().args(["--remove", "ma-cli"]));
     let left: Vec<_> = ["usr/bin/ma-cli", "usr/share/man", "usr/share/doc/ma-cli", "usr/share/ma-cli"]
         .into_iter()
         .filter(|name| installed(name).exists())
         .collect();
     assert!(left.is_empty(), "{left:?} stay behind");
+}
+
+/// With the program under test in the place of the small one: the shells find the completions where the package puts them.
+fn completes_where_it_is_installed(root: &Path) {
+    let program = root.join("usr/bin/ma-cli");
+    fs::remove_file(&program).unwrap();
+    std::os::unix::fs::symlink(binary(), &program).unwrap();
+    let share = root.join("usr/share");
+    let share = share.display();
+    let zsh = format!("fpath=({share}/zsh/vendor-completions $fpath); autoload -Uz compinit; compinit -u -D");
+    let variables = format!("PATH={}:/usr/bin:/bin XDG_DATA_DIRS={share}", root.join("usr/bin").display());
+    // Without its own configuration Fish looks nowhere.
+    let fish = SHELLS[2].0.replace("--no-config ", "");
+    for (words, setup) in [
+        (SHELLS[0].0, format!(". {share}/bash-completion/completions/ma-cli").as_str()),
+        (SHELLS[1].0, zsh.as_str()),
+        (fish.as_str(), "true"),
+    ] {
+        becomes(&shell((words, setup), &variables), "ma-cli auto", "ma-cli auto-completion ");
+    }
 }

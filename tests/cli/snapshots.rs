@@ -1,9 +1,10 @@
 //! What every command shows: as text, as JSON, and when there is nothing to show. One snapshot a command, on a service with canned
 //! replies. A command without a row here fails the first test.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use regex::Regex;
 use serde_json::{Value, json};
@@ -11,13 +12,13 @@ use serde_json::{Value, json};
 use crate::fake_service::{FakeService, reply};
 use crate::support::Home;
 
-/// A command, and what to run. After `|` stand the arguments for a service that has nothing, where that is another thing.
-const ROWS: [(&str, &str); 51] = [
+/// A command, and what to run; after `&` stands one more command line. After `|` stands what is run on a service that has nothing.
+const ROWS: &[(&str, &str)] = &[
     ("algorithm create", "algorithm create --file algorithm.yaml"),
-    ("algorithm delete", "algorithm delete a1 -y"),
+    ("algorithm delete", "algorithm delete a1 -y | algorithm delete nothing -y"),
     ("algorithm list", "algorithm list | algorithm list"),
     ("algorithm show", "algorithm show a1 | algorithm show nothing"),
-    ("algorithm update", "algorithm update a1 --description new"),
+    ("algorithm update", "algorithm update a1 --description new | algorithm update nothing --description new"),
     ("api", "api GET /v2/{project_id}/pools | api GET /v2/{project_id}/pools"),
     (
         "auth login",
@@ -27,47 +28,69 @@ const ROWS: [(&str, &str); 51] = [
     ("auth status", "auth status -C profiles.yaml -P ann | auth status -C profiles.yaml -P out"),
     ("auth token", "auth token -C profiles.yaml -P ann | auth token"),
     ("auto-completion", "auto-completion bash"),
-    ("configure", "configure -auth AKSK -ak AK -sk SK -r cn-north-4"),
+    (
+        "configure",
+        "configure -auth AKSK -ak AK -sk SK -r cn-north-4 & configure -C p.yaml -auth AKSK -ak AK -sk SK -r cn-north-4",
+    ),
     ("configure delete", "configure delete -C profiles.yaml ann -y | configure delete -C profiles.yaml nobody -y"),
     ("configure export", "configure export -C profiles.yaml -P ann | configure export -C profiles.yaml -P out"),
     ("configure list", "configure list"),
-    ("configure show", "configure show --columns setting,value | configure show -C profiles.yaml -P out --query settings"),
+    // The path of this file is short enough for its cell: the folder has another name each time.
+    ("configure show", "configure show -C p.yaml | configure show -C profiles.yaml -P out --query settings"),
     ("configure test", "configure test | configure test"),
     ("configure use", "configure use DEFAULT | configure use nobody"),
-    ("doctor", "doctor --offline --columns check,state | doctor --offline --query []"),
-    ("help", "help exit-codes | help nonsense"),
+    ("doctor", "doctor --bucket obs://b & doctor --offline | doctor"),
+    ("help", "help exit-codes & help nonsense"),
     ("ma-job delete", "ma-job delete j1 -y | ma-job delete --state Failed -y"),
     ("ma-job evaluate", "ma-job evaluate j1 --file obs://b/eval.json | ma-job evaluate j1"),
     ("ma-job export", "ma-job export j1 | ma-job export nothing"),
     ("ma-job get-engine", "ma-job get-engine -v | ma-job get-engine"),
     ("ma-job get-event", "ma-job get-event -i j1 | ma-job get-event -i j1"),
     ("ma-job get-flavor", "ma-job get-flavor -v | ma-job get-flavor"),
-    ("ma-job get-job", "ma-job get-job | ma-job get-job"),
+    ("ma-job get-job", "ma-job get-job & ma-job get-job -i j1 | ma-job get-job"),
     ("ma-job get-log", "ma-job get-log -i j1 | ma-job get-log -i nothing"),
     ("ma-job get-pool", "ma-job get-pool -v | ma-job get-pool"),
     ("ma-job init", "ma-job init fresh.yaml"),
     ("ma-job metrics", "ma-job metrics j1 | ma-job metrics j1"),
-    ("ma-job rerun", "ma-job rerun j1 --dry-run"),
-    ("ma-job set-priority", "ma-job set-priority r1 --priority 2"),
-    ("ma-job shell", "ma-job shell r1 -- true"),
+    ("ma-job rerun", "ma-job rerun j1 --dry-run | ma-job rerun nothing --dry-run"),
+    ("ma-job set-priority", "ma-job set-priority r1 --priority 2 | ma-job set-priority nothing --priority 2"),
+    ("ma-job shell", "ma-job shell r1 -- true | ma-job shell nothing -- true"),
     ("ma-job stop", "ma-job stop r1 -y | ma-job stop --state Pending -y"),
-    ("ma-job submit", "ma-job submit train.yaml --dry-run"),
+    ("ma-job submit", "ma-job submit train.yaml --dry-run & ma-job submit wrong.yaml --dry-run | ma-job submit train.yaml -q"),
     ("ma-job tag", "ma-job tag j1 | ma-job tag j1"),
-    ("ma-job trial-stop", "ma-job trial-stop j1 trial-3"),
+    ("ma-job trial-stop", "ma-job trial-stop j1 trial-3 | ma-job trial-stop nothing trial-3"),
     ("ma-job trials", "ma-job trials j1 | ma-job trials j1"),
-    ("ma-job update", "ma-job update j1 --description new"),
-    ("ma-job validate", "ma-job validate train.yaml --offline | ma-job validate wrong.yaml --offline"),
+    ("ma-job update", "ma-job update j1 --description new | ma-job update nothing --description new"),
+    (
+        "ma-job validate",
+        "ma-job validate train.yaml --offline & ma-job validate wrong.yaml --offline | ma-job validate train.yaml",
+    ),
     ("ma-job wait", "ma-job wait j1 | ma-job wait nothing"),
-    ("obs cat", "obs cat obs://b/eval.json"),
-    ("obs ls", "obs ls obs://b/ | obs ls"),
+    ("obs cat", "obs cat obs://b/eval.json | obs cat obs://b/nothing"),
+    ("obs ls", "obs ls obs://b/ & obs ls | obs ls"),
     ("obs mb", "obs mb obs://b"),
-    ("obs rb", "obs rb obs://b"),
-    ("obs rm", "obs rm obs://b/eval.json"),
-    ("obs stat", "obs stat obs://b/eval.json"),
-    ("obs-copy", "obs-copy train.yaml obs://b/jobs/ --dry-run"),
-    ("platform status", "platform status"),
-    ("platform stop", "platform stop"),
+    ("obs rb", "obs rb obs://b | obs rb obs://nothing"),
+    ("obs rm", "obs rm obs://b/eval.json | obs rm obs://b/nothing"),
+    ("obs stat", "obs stat obs://b/eval.json | obs stat obs://b/nothing"),
+    ("obs-copy", "obs-copy train.yaml obs://b/jobs/ --dry-run | obs-copy --list-unfinished"),
+    ("version", "version"),
 ];
+
+/// The life of a platform, in this order: before it is there, and while it is.
+const LIFE: [&str; 9] = [
+    "platform logs",
+    "platform status",
+    "platform stop",
+    "platform reset -y",
+    "platform start --slots 2",
+    "platform status",
+    "platform logs --tail 1",
+    "platform stop",
+    "platform reset -y",
+];
+
+/// Commands for which it makes no difference what a service has; what `auth` and `configure` show comes from no list either.
+const NEVER_EMPTY: [&str; 6] = ["algorithm create", "auto-completion", "help", "ma-job init", "obs mb", "version"];
 
 /// Commands that are shown elsewhere, with the reason. May only shrink.
 const ELSEWHERE: &str = include_str!("../data/commands-without-snapshot.txt");
@@ -88,12 +111,23 @@ fn every_command_has_a_row() {
     leaves(&ma_cli::cli::command(), "", &mut commands);
     let excused: BTreeSet<&str> =
         ELSEWHERE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split(':').next()).collect();
-    let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.0).collect();
+    let life = LIFE.iter().map(|line| command_of(line));
+    let rows: BTreeSet<&str> = ROWS.iter().map(|row| row.0).chain(life).collect();
     let missing: Vec<_> =
         commands.iter().filter(|name| !rows.contains(name.as_str()) && !excused.contains(name.as_str())).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
     let vain: Vec<_> = rows.iter().filter(|row| !commands.contains(**row) || excused.contains(**row)).collect();
     assert!(vain.is_empty(), "rows of no command, or of one that is excused: {vain:?}");
+    let has_no_list = |command: &str| command.starts_with("auth ") || command.starts_with("configure");
+    for (command, lines) in ROWS.iter().filter(|row| !has_no_list(row.0)) {
+        let is_excused = NEVER_EMPTY.contains(command);
+        assert!(lines.contains(" | ") != is_excused, "{command} is not shown with nothing, or is excused from it in vain");
+    }
+}
+
+/// The first two words: noun and verb.
+fn command_of(line: &str) -> &str {
+    line.match_indices(' ').nth(1).map_or(line, |(at, _)| &line[..at])
 }
 
 #[test]
@@ -126,38 +160,79 @@ fn shows(noun: &str) {
     let (home, service) = (Home::new(), FakeService::start(&[], |_, _| {}));
     for (command, lines) in ROWS.iter().filter(|row| noun_of(row.0) == noun) {
         let mut shown = String::new();
-        for (index, line) in lines.split(" | ").enumerate() {
+        for (index, lines) in lines.split(" | ").enumerate() {
             service.state.lock().unwrap().canned = Some(if index == 0 { full } else { empty });
-            for format in ["", " -F json"] {
-                let _ = std::fs::remove_file(home.path().join("fresh.yaml"));
-                for (name, text) in FILES {
-                    let path = home.path().join(name);
-                    std::fs::write(&path, text).unwrap();
-                    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-                }
-                shown.push_str(&run(&home, &service, &format!("{line}{format}"), index > 0));
+            let note = if index == 0 { "" } else { " (of a service that has nothing)" };
+            for line in lines.split(" & ") {
+                let run = |line: &str| {
+                    let _ = std::fs::remove_file(home.path().join("fresh.yaml"));
+                    put_files(home.path());
+                    let mut command = service.command(&home, &line.split(' ').collect::<Vec<_>>());
+                    for name in ["OBS", "IAM", "SWR", "DLI"] {
+                        command.env(format!("MA_CLI_{name}_ENDPOINT"), &service.endpoint);
+                    }
+                    run(command, &home, &service.endpoint)
+                };
+                shown.push_str(&in_both_formats(line, note, run));
             }
         }
         insta::assert_snapshot!(command.replace(' ', "_"), shown);
     }
 }
 
-/// The command line, how it ends, and what stands on both streams.
-fn run(home: &Home, service: &FakeService, line: &str, is_empty: bool) -> String {
-    let words: Vec<&str> = line.split(' ').collect();
-    let mut command = service.command(home, &words);
-    for name in ["OBS", "IAM", "SWR", "DLI"] {
-        command.env(format!("MA_CLI_{name}_ENDPOINT"), &service.endpoint);
+/// The files that command lines name, as they were at first: a command may have changed them.
+fn put_files(folder: &Path) {
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
+}
+
+#[test]
+fn platform_commands() {
+    struct Stop<'a>(&'a Home);
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.run(&["platform", "stop"]);
+        }
+    }
+    let home = Home::new();
+    let _stop = Stop(&home);
+    let mut shown: BTreeMap<&str, String> = BTreeMap::new();
+    for line in LIFE {
+        let run = |line: &str| {
+            let mut command = home.command();
+            command.args(line.split(' '));
+            run(command, &home, "http://127.0.0.1:0")
+        };
+        shown.entry(command_of(line)).or_default().push_str(&in_both_formats(line, "", run));
+    }
+    for (command, shown) in shown {
+        insta::assert_snapshot!(command.replace(' ', "_"), shown);
+    }
+}
+
+/// The command line as text and as JSON, which has to end in the same way. The format stands first: after `--` it would be another
+/// program's.
+fn in_both_formats(line: &str, note: &str, run: impl Fn(&str) -> (String, i32)) -> String {
+    let json = format!("-F json {line}");
+    let (text, document) = (run(line), run(&json));
+    assert_eq!(text.1, document.1, "{json}: {}", document.0);
+    format!("$ ma-cli {line}{note}\n{}$ ma-cli {json}{note}\n{}", text.0, document.0)
+}
+
+/// What stands on both streams, and how it ends.
+fn run(mut command: Command, home: &Home, endpoint: &str) -> (String, i32) {
     // No program of this machine is part of a snapshot.
-    let output = command.env("TZ", "UTC").env("PATH", home.path()).stdin(std::process::Stdio::null()).output().unwrap();
-    let nothing = if is_empty { " (of a service that has nothing)" } else { "" };
-    let mut shown = format!("$ ma-cli {line}{nothing}\n");
+    let output = command.env("TZ", "UTC").env("PATH", home.path()).stdin(Stdio::null()).output().unwrap();
+    let mut shown = String::new();
     for (name, bytes) in [("", &output.stdout), ("2> ", &output.stderr)] {
-        let text = steady(&String::from_utf8_lossy(bytes), home.path(), &service.endpoint);
+        let text = steady(&String::from_utf8_lossy(bytes), home.path(), endpoint);
         shown.extend(text.lines().map(|line| format!("{name}{line}").trim_end().to_owned() + "\n"));
     }
-    shown + &format!("exit {}\n\n", output.status.code().unwrap_or(-1))
+    let code = output.status.code().unwrap_or(-1);
+    (shown + &format!("exit {code}\n\n"), code)
 }
 
 /// The text without what differs from run to run.
@@ -165,8 +240,18 @@ fn steady(text: &str, home: &Path, endpoint: &str) -> String {
     let mut text = text.replace(&home.to_string_lossy().into_owned(), "HOME").replace(endpoint, "http://SERVICE");
     for (pattern, replacement) in [
         (r"ma-cli \d+\.\d+\.\d+ \([a-z ]+\) on [^|\x22]+?( +\||\x22)", "ma-cli VERSION on SYSTEM$1"),
+        // The name of a system may take a line of its cell more.
+        (r"(on SYSTEM +\|.*\n)(?:\| +\| +\| .*\n)+", "$1"),
         (r"\d+(\.\d+)? [KMGTP]?i?B free in", "ROOM free in"),
         (r"\d+(\.\d+)? (ms|s)\b", "N $2"),
+        (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
+        (r"\(pid \d+\)", "(pid PID)"),
+        (r"(\| pid +\| |\x22pid\x22: )\d+", "${1}PID"),
+        (r"(\| (access_key|project_id) +\| )\S{20,}", "${1}RANDOM"),
+        (r"(\x22(access_key|secret_key|password|project_id)\x22: )\x22[^\x22]{20,}\x22", "${1}\"RANDOM\""),
+        (r"(\| (?:version|commit|build date) +\| )(?:\d|unknown)\S*", "${1}WHICH"),
+        (r"(\x22(version|commit|build_date)\x22: )\x22[^\x22]+\x22", "${1}\"WHICH\""),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
         (r#""milliseconds": \d+"#, r#""milliseconds": N"#),
         // The time that each service took stands in the last cell.
         (r"(?m)^(\| (?:iam|modelarts|obs) .*\|) +\d+ +\|$", "$1 N |"),

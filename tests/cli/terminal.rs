@@ -46,13 +46,23 @@ impl Terminal {
 
     /// Polls until the text is on the screen.
     pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.wait_until(text, true)
+    }
+
+    /// Polls until the text is not on the screen.
+    pub(crate) fn wait_for_none(&self, text: &str) -> String {
+        self.wait_until(text, false)
+    }
+
+    fn wait_until(&self, text: &str, is_there: bool) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let screen = self.screen();
-            if screen.contains(text) {
+            if screen.contains(text) == is_there {
                 return screen;
             }
-            assert!(Instant::now() < deadline, "[{text}] does not come up:\n{screen}");
+            let state = if is_there { "does not come up" } else { "does not go" };
+            assert!(Instant::now() < deadline, "[{text}] {state}:\n{screen}");
             std::thread::yield_now();
         }
     }
@@ -101,6 +111,7 @@ fn deleting_is_asked_for_and_a_no_is_a_no() {
     let terminal = Terminal::open();
     terminal.type_line(&format!("{} platform start --slots 1 >start.log; echo code=$?", binary().display()));
     terminal.wait_for("code=0");
+    an_interrupt_at_the_question_of_a_copy_ends_it(&terminal);
     terminal.type_line(&format!("{} platform stop >stop.log; echo stop=$?", binary().display()));
     terminal.wait_for("stop=0");
     terminal.type_line(&format!("{} platform reset; echo reset=$?", binary().display()));
@@ -109,4 +120,24 @@ fn deleting_is_asked_for_and_a_no_is_a_no() {
     let screen = terminal.wait_for("reset=");
     assert!(!screen.contains("reset=0"), "{screen}");
     assert!(terminal.home.path().join(".modelarts/platform/state.sqlite").exists());
+}
+
+/// The copy has taken Ctrl-C on itself by then.
+fn an_interrupt_at_the_question_of_a_copy_ends_it(terminal: &Terminal) {
+    let tool = format!("{} -P local", binary().display());
+    fs::create_dir(terminal.home.path().join("data")).unwrap();
+    fs::write(terminal.home.path().join("data/stays"), "1").unwrap();
+    fs::write(terminal.home.path().join("data/goes"), "2").unwrap();
+    let copy = format!("{tool} obs-copy data obs://mirror/ --drop-last-dir");
+    terminal.type_line(&format!("{tool} obs mb obs://mirror && {copy} >copy.log; echo copied=$?"));
+    terminal.wait_for("copied=0");
+    fs::remove_file(terminal.home.path().join("data/goes")).unwrap();
+    terminal.type_line(&format!("clear; {copy} --delete"));
+    terminal.wait_for("that the source does not have? [y/N]");
+    terminal.tmux(&["send-keys", "C-c"]);
+    terminal.wait_for("interrupted");
+    terminal.type_line("echo interrupt=$?");
+    terminal.wait_for("interrupt=130");
+    terminal.type_line(&format!("{tool} obs ls obs://mirror/ -F csv --no-header --columns key"));
+    terminal.wait_for("goes");
 }

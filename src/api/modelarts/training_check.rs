@@ -6,6 +6,10 @@ use std::path::{Component, Path};
 
 use crate::api::modelarts::training_request::{CreateRequest, Volume};
 
+/// What is wrong with a request that names no program.
+pub const NOTHING_RUNS: &str =
+    "nothing says what runs: give code-dir, boot-file, framework-type and framework-version, or image-url, or algorithm-id";
+
 /// What notifications can be about.
 pub const EVENTS: [&str; 7] =
     ["JobStarted", "JobCompleted", "JobFailed", "JobTerminated", "JobRestarted", "JobHanged", "JobPreempted"];
@@ -107,6 +111,9 @@ fn algorithm(request: &CreateRequest, problems: &mut Vec<String>) {
         for (key, _) in given.iter().filter(|(_, is_given)| *is_given) {
             problems.push(format!("{key} is what the algorithm says; it cannot be given with {said}"));
         }
+    }
+    if !own && !subscribed && given.iter().all(|(_, is_given)| !is_given) {
+        problems.push(NOTHING_RUNS.to_owned());
     }
     // A folder on a mounted volume is used where it is.
     let is_mounted = request.code_dir.as_ref().is_some_and(|url| url.starts_with("file://"));
@@ -222,7 +229,8 @@ mod tests {
     use crate::api::modelarts::training_request::{CreateRequest, Folder, Notification, Restart, Volume};
 
     fn request() -> CreateRequest {
-        CreateRequest { name: "job-1".to_owned(), node_count: 1, ..CreateRequest::default() }
+        let image_url = Some("o/i:t".to_owned());
+        CreateRequest { name: "job-1".to_owned(), node_count: 1, image_url, ..CreateRequest::default() }
     }
 
     #[test]
@@ -234,6 +242,7 @@ mod tests {
             (CreateRequest { name: "a b".to_owned(), ..request() }, "job name [a b]"),
             (CreateRequest { name: "x".repeat(65), ..request() }, "job name"),
             (CreateRequest { node_count: 0, ..request() }, "train-instance-count"),
+            (CreateRequest { image_url: None, ..request() }, "nothing says what runs"),
             (CreateRequest { description: Some("x".repeat(257)), ..request() }, "description"),
             (CreateRequest { local_code_dir: some("/home/../etc"), ..request() }, "under /home"),
             (CreateRequest { local_code_dir: some("/homework"), ..request() }, "under /home"),

@@ -299,7 +299,8 @@ mod tests {
     #[test]
     fn an_input_may_be_one_object_and_an_output_is_a_folder() {
         let folder = |url: &str| vec![Folder { name: "cfg".to_owned(), url: url.to_owned(), ..Folder::default() }];
-        let request = CreateRequest { inputs: folder("obs://b/c.json"), outputs: folder("obs://b/out"), ..request() };
+        let command = Some("run".to_owned());
+        let request = CreateRequest { command, inputs: folder("obs://b/c.json"), outputs: folder("obs://b/out"), ..request() };
         let algorithm = &request.document().unwrap()["algorithm"];
         assert_eq!(algorithm["inputs"][0]["remote"]["obs"]["obs_url"], "/b/c.json");
         assert_eq!(algorithm["outputs"][0]["remote"]["obs"]["obs_url"], "/b/out/");
@@ -362,7 +363,7 @@ mod tests {
         assert_eq!(document["spec"], expected);
         assert_eq!(document["endpoints"], json!({"ssh": {"key_pair_names": ["mine"]}}));
         for wrong in ["http://:80/m", "http://:10001/", "python", "sh -c 'x'"] {
-            let request = CreateRequest { custom_metrics: some(wrong), ..request() };
+            let request = CreateRequest { custom_metrics: some(wrong), command: some("run"), ..request() };
             assert!(request.document().unwrap_err().to_string().contains("custom-metrics"), "{wrong}");
         }
     }

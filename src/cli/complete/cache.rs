@@ -17,8 +17,10 @@ const OLDEST: Duration = Duration::from_secs(3600);
 const MOST_FILES: usize = 50;
 /// Names longer than this, in bytes, are no candidates: a key of an object has at most 1,024.
 const LONGEST: usize = 2048;
+/// Longest time for which a question is not asked again.
+const LONGEST_REST: Duration = Duration::from_secs(900);
 /// A refill that is older than this has ended, whatever its mark says.
-const REFILL: Duration = Duration::from_secs(15);
+pub(super) const REFILL: Duration = Duration::from_secs(15);
 
 /// A name and what is said about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +72,24 @@ impl Store {
     pub(super) fn write(&self, key: &str, items: &[Item]) {
         self.files.write(key, &json!({"saved": now(), "items": items}));
         self.prune();
+    }
+
+    /// Lets that rest for this long, [`LONGEST_REST`] at most.
+    pub(super) fn rest(&self, key: &str, span: Duration) {
+        self.files.write(key, &json!({"until": now() + span.as_secs()}));
+        self.prune();
+    }
+
+    /// Whether that rests.
+    pub(super) fn rests(&self, key: &str) -> bool {
+        let until = self.files.read(key).and_then(|document| document["until"].as_u64());
+        let left = until.and_then(|until| until.checked_sub(now())).unwrap_or_default();
+        (1..=LONGEST_REST.as_secs()).contains(&left)
+    }
+
+    /// Ends its rest.
+    pub(super) fn wake(&self, key: &str) {
+        self.files.remove(key);
     }
 
     fn prune(&self) {
@@ -156,6 +176,23 @@ mod tests {
         assert!(store.begin_refill() && !store.begin_refill());
         store.end_refill();
         assert!(store.begin_refill());
+    }
+
+    #[test]
+    fn what_failed_rests_and_not_for_ever() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::new(&Env::for_tests(&[], home.path()));
+        let key = Cache::key("failed", &["x"]);
+        assert!(!store.rests(&key));
+        store.rest(&key, Duration::from_secs(60));
+        assert!(store.rests(&key));
+        store.wake(&key);
+        assert!(!store.rests(&key));
+        for hostile in ["", "[]", "{\"until\": 99999999999}", "{\"until\": 5}", "{\"until\": \"x\"}"] {
+            store.rest(&key, Duration::from_secs(60));
+            fs::write(store.directory.join(&key), hostile).unwrap();
+            assert!(!store.rests(&key), "{hostile}");
+        }
     }
 
     #[test]

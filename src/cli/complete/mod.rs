@@ -219,6 +219,15 @@ mod tests {
     }
 
     #[test]
+    fn guessed_words_are_completed_as_what_they_stand_for() {
+        for line in ["ma-cli obs-copy --disc", "ma-cli obs cp --disc", "ma-cli cp --disc", "ma-cli obs cp a --disc"] {
+            let index = line.split(' ').count() - 1;
+            assert_eq!(asked(Shell::Bash, line, &index.to_string()), "plain,--discard-unfinished\n", "{line}");
+        }
+        assert_eq!(asked(Shell::Bash, "ma-cli obs cp ob", "3"), asked(Shell::Bash, "ma-cli obs-copy ob", "2"));
+    }
+
+    #[test]
     fn lists_complete_their_last_member() {
         assert_eq!(asked(Shell::Bash, "ma-cli ma-job get-job --state Failed,comp", "4"), "plain,Failed,Completed\n");
     }

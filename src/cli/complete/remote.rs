@@ -9,10 +9,11 @@ use serde_json::Value;
 use crate::api::modelarts::training_search::{SearchRequest, search};
 use crate::api::modelarts::{algorithm, pool, training_job};
 use crate::auth::Cache;
-use crate::cli::complete::cache::{Item, Names, Store, bounded};
+use crate::cli::complete::Request;
+use crate::cli::complete::cache::{Item, Names, REFILL, Store, bounded};
 use crate::cli::complete::names::{Source, Wanted};
 use crate::ctx::Ctx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::obs::ObsUrl;
 use crate::settings::env::Env;
 use crate::settings::{Identity, Service, Settings};
@@ -20,12 +21,19 @@ use crate::ui::{self, Ui};
 
 /// Jobs and algorithms that are offered: the newest of them, one page.
 const PAGE: u32 = 50;
+/// For how long credentials that were refused are not tried again: a service may lock an account after five failures in a quarter
+/// of an hour, and a key that completes is pressed faster than that.
+const AFTER_REFUSAL: Duration = Duration::from_secs(900);
+/// For how long a question that failed is not asked again.
+const AFTER_FAILURE: Duration = Duration::from_secs(60);
 
 /// Sends what is kept, if there is anything, then what the service says; nothing more when what is kept is fresh, or on any error.
+/// What failed is not tried again for a while.
 pub(super) fn look_up(wanted: &Wanted, env: &Env, found: &Sender<Names>) {
     let ui = Ui::new(ui::Options::default(), ui::Terminals::default());
     let ctx = Ctx::new(env.clone(), ui, wanted.flags.clone());
-    let Ok(key) = ctx.settings().map(|settings| key(settings, wanted)) else { return };
+    let Ok(settings) = ctx.settings() else { return };
+    let key = key("names", settings, wanted);
     let store = Store::new(env);
     if let Some(kept) = store.read(&key, freshness(wanted.source)) {
         let is_fresh = kept.is_fresh;
@@ -33,12 +41,70 @@ pub(super) fn look_up(wanted: &Wanted, env: &Env, found: &Sender<Names>) {
             return;
         }
     }
+    let rests = Rests::new(settings, wanted);
+    if rests.forbid(&store, env) {
+        return;
+    }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    if let Ok(items) = runtime.block_on(fetch(&ctx, wanted)) {
+    rests.begin(&store);
+    let fetched = runtime.block_on(fetch(&ctx, wanted));
+    rests.end(&store, fetched.as_ref().err());
+    if let Ok(items) = fetched {
         let items = bounded(items);
         store.write(&key, &items);
         // Nobody listens any more when time is up.
         let _ = found.send(Names { items, is_fresh: true });
+    }
+}
+
+/// What is not tried again for a while.
+struct Rests {
+    /// The question.
+    question: String,
+    /// Whoever asks, with these credentials.
+    caller: Option<String>,
+    /// A login that has begun. Where time was up before its answer came, nobody knows whether it was refused.
+    login: Option<String>,
+}
+
+impl Rests {
+    fn new(settings: &Settings, wanted: &Wanted) -> Self {
+        let identity = settings.identity.as_ref().map(|identity| &identity.value);
+        let whose = |kind| {
+            let parts = caller(settings);
+            Cache::key(kind, &parts.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        Self {
+            question: key("failed", settings, wanted),
+            // Those that the surroundings give may come at any time.
+            caller: identity.map(|_| whose("refused")),
+            login: matches!(identity, Some(Identity::Password { .. })).then(|| whose("login")),
+        }
+    }
+
+    fn forbid(&self, store: &Store, env: &Env) -> bool {
+        // A login that was cut short is left to the refill, which has the time for it.
+        let is_refill = matches!(env.get("_MA_CLI_COMPLETE").and_then(Request::parse), Some(Request::Refill(_)));
+        let login = self.login.as_ref().filter(|_| !is_refill);
+        [Some(&self.question), self.caller.as_ref(), login].into_iter().flatten().any(|key| store.rests(key))
+    }
+
+    fn begin(&self, store: &Store) {
+        if let Some(login) = &self.login {
+            store.rest(login, REFILL);
+        }
+    }
+
+    fn end(&self, store: &Store, error: Option<&Error>) {
+        if let Some(login) = &self.login {
+            store.wake(login);
+        }
+        match (error.map(|error| error.kind), &self.caller) {
+            (Some(Kind::Auth), Some(caller)) => store.rest(caller, AFTER_REFUSAL),
+            // What is not there may be there soon.
+            (None | Some(Kind::NotFound | Kind::Network), _) => {}
+            (Some(_), _) => store.rest(&self.question, AFTER_FAILURE),
+        }
     }
 }
 
@@ -51,13 +117,7 @@ fn freshness(source: Source) -> Duration {
 }
 
 /// The question, and whoever asks it: nobody sees what another account's services said.
-fn key(settings: &Settings, wanted: &Wanted) -> String {
-    let who = match settings.identity.as_ref().map(|identity| &identity.value) {
-        Some(Identity::Keys { access_key, .. }) => access_key.clone(),
-        Some(Identity::Password { account, username, .. }) => format!("{account}/{username}"),
-        // Nobody is asked without credentials.
-        None | Some(Identity::LoggedOut { .. }) => String::new(),
-    };
+fn key(kind: &str, settings: &Settings, wanted: &Wanted) -> String {
     let endpoint = |service| settings.endpoint(service).map(|endpoint| endpoint.value.clone()).unwrap_or_default();
     let project = settings.project_id.as_ref().map(|id| id.value.clone()).unwrap_or_default();
     let detail = match wanted.source {
@@ -65,9 +125,24 @@ fn key(settings: &Settings, wanted: &Wanted) -> String {
         Source::Object | Source::ObjectOrFile => wanted.typed.clone(),
         _ => String::new(),
     };
-    let source = format!("{:?}", wanted.source);
-    let parts = [&endpoint(Service::ModelArts), &endpoint(Service::Obs), &project, &who, &source, &detail];
-    Cache::key("names", &parts.map(String::as_str))
+    let mut parts = vec![endpoint(Service::ModelArts), endpoint(Service::Obs), project, format!("{:?}", wanted.source), detail];
+    parts.extend(caller(settings));
+    Cache::key(kind, &parts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The credentials, the secret among them: a corrected one is another caller. Only their digest is kept.
+fn caller(settings: &Settings) -> Vec<String> {
+    let endpoint = settings.endpoint(Service::Iam).map(|endpoint| endpoint.value.clone()).unwrap_or_default();
+    match settings.identity.as_ref().map(|identity| &identity.value) {
+        Some(Identity::Keys { access_key, secret_key, .. }) => {
+            vec![endpoint, access_key.clone(), secret_key.expose().to_owned()]
+        }
+        Some(Identity::Password { account, username, password }) => {
+            vec![endpoint, account.clone(), username.clone(), password.expose().to_owned()]
+        }
+        // Nobody is asked without credentials.
+        None | Some(Identity::LoggedOut { .. }) => vec![endpoint],
+    }
 }
 
 async fn fetch(ctx: &Ctx, wanted: &Wanted) -> Result<Vec<Item>, Error> {

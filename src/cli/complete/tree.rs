@@ -4,7 +4,7 @@ use clap::{Arg, Command, ValueHint};
 
 use crate::cli::complete::Candidate;
 use crate::cli::complete::names::{Source, Wanted};
-use crate::cli::{argv, help};
+use crate::cli::{aliases, argv, help};
 
 /// Candidates that the tree has, and what else has to be looked up.
 #[derive(Debug, Default)]
@@ -102,6 +102,14 @@ impl<'a> Place<'a> {
     }
 
     fn positional(&mut self, word: &str) {
+        if let [group] = self.path[..]
+            && self.positionals.is_empty()
+            && let Some(command) = aliases::moved(group, word).and_then(|command| self.root.find_subcommand(command))
+        {
+            self.command = command;
+            self.path = vec![command.get_name()];
+            return;
+        }
         match self.command.find_subcommand(word) {
             Some(child) if self.positionals.is_empty() => {
                 self.command = child;

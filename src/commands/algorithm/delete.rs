@@ -33,7 +33,7 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
             ctx.ui.warn(&format!("Algorithm [{}] with id [{id}]", known.name()));
         }
         let question = if args.ids.len() == 1 { "Delete it?".to_owned() } else { format!("Delete these {}?", args.ids.len()) };
-        ctx.ui.confirm(&question, "-y/--yes")?;
+        ctx.confirm(&question, "-y/--yes").await?;
     }
     let mut failed = Vec::new();
     for id in &args.ids {

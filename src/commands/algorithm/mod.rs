@@ -13,18 +13,13 @@ pub mod update;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
-/// The verbs.
+/// The verbs. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum AlgorithmCommand {
-    /// Create an algorithm from options, a file or a job
     Create(Box<create::CreateArgs>),
-    /// List algorithms
     List(list::ListArgs),
-    /// Show an algorithm
     Show(show::ShowArgs),
-    /// Change an algorithm
     Update(Box<update::UpdateArgs>),
-    /// Delete algorithms
     Delete(delete::DeleteArgs),
 }
 

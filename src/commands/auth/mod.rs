@@ -8,6 +8,7 @@ use crate::ctx::Ctx;
 use crate::error::Error;
 
 /// Every verb of the noun; `L` are the arguments of `login`, which are those of `configure`.
+/// What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum AuthCommand<L: clap::Args> {
     /// Store credentials in a profile and try them
@@ -21,11 +22,8 @@ pub enum AuthCommand<L: clap::Args> {
   ma-cli auth login --auth AKSK -r cn-north-4 -P work --store keyring
   ma-cli auth login -P work")]
     Login(L),
-    /// Show who the credentials belong to
     Status(status::StatusArgs),
-    /// Forget the secrets of a profile and the tokens made with them
     Logout(logout::LogoutArgs),
-    /// Print a token of the identity service
     Token(token::TokenArgs),
 }
 

@@ -77,20 +77,14 @@ pub struct ProfileArgs {
     fix: bool,
 }
 
-/// What looks after profiles.
+/// What looks after profiles. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum Verb {
-    /// List the profiles
     List(list::ListArgs),
-    /// Show each setting in effect and where it came from
     Show(show::ShowArgs),
-    /// Choose the profile that is used when none is named
     Use(use_profile::UseArgs),
-    /// Delete a profile with its secrets
     Delete(delete::DeleteArgs),
-    /// Print the environment that does what the profile does
     Export(export::ExportArgs),
-    /// Try the settings on each service
     Test(test::TestArgs),
 }
 

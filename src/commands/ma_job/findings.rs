@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::api::modelarts::training_check::NOTHING_RUNS;
 use crate::api::modelarts::training_job::CreateRequest;
 use crate::commands::ma_job::upload::{self, Upload};
 use crate::commands::ma_job::{job_file, request};
@@ -102,7 +103,9 @@ impl Findings {
         });
         match request::build(spec) {
             Ok(request) => {
-                for problem in request.problems() {
+                let is_whole = self.is_empty();
+                // What runs may be among what could not be read.
+                for problem in request.problems().into_iter().filter(|problem| is_whole || problem != NOTHING_RUNS) {
                     self.add(Level::Error, "", problem);
                 }
                 Ok((Some(request), uploads))

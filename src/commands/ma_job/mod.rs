@@ -67,52 +67,30 @@ mod written;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
-/// The verbs.
+/// The verbs. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum MaJobCommand {
-    /// Submit a training job and wait for its end
     Submit(Box<submit::SubmitArgs>),
-    /// Write a job file to begin with
     Init(init::InitArgs),
-    /// Check job files without submitting anything
     Validate(validate::ValidateArgs),
-    /// Submit a training job once more, with changes
     Rerun(Box<rerun::RerunArgs>),
-    /// Print the job file that would create a training job once more
     Export(export::ExportArgs),
-    /// List training jobs, or show one
     GetJob(get_job::GetJobArgs),
-    /// Print the log of a task
     GetLog(get_log::GetLogArgs),
-    /// Wait for a training job
     Wait(wait::WaitArgs),
-    /// Show how much of its node a task uses
     Metrics(metrics::MetricsArgs),
-    /// Show the evaluation of the model that a job has trained
     Evaluate(evaluate::EvaluateArgs),
-    /// List the events of a training job
     GetEvent(get_event::GetEventArgs),
-    /// List the engines jobs can run on
     GetEngine(get_engine::GetEngineArgs),
-    /// List the resource flavors jobs can run on
     GetFlavor(get_flavor::GetFlavorArgs),
-    /// List the dedicated pools jobs can run on
     GetPool(get_pool::GetPoolArgs),
-    /// Change the description of a training job
     Update(update::UpdateArgs),
-    /// Show, set and remove tags of a training job
     Tag(tag::TagArgs),
-    /// Change the priority of a training job that waits
     SetPriority(set_priority::SetPriorityArgs),
-    /// Open a shell in a running task, or run a command there
     Shell(shell::ShellArgs),
-    /// List the trials of a search for hyperparameters, and the best one
     Trials(trials::TrialsArgs),
-    /// End a trial of a search for hyperparameters early
     TrialStop(trial_stop::TrialStopArgs),
-    /// Stop training jobs
     Stop(stop::StopArgs),
-    /// Delete training jobs
     Delete(delete::DeleteArgs),
 }
 

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_defaults() {
-        let request = build(spec(&[("policy", "regular"), ("description", "")])).unwrap();
+        let request = build(spec(&[("policy", "regular"), ("description", ""), ("image-url", "o/i:t")])).unwrap();
         assert_eq!((request.node_count, request.policy.clone(), request.description.clone()), (1, None, None));
         assert!(request.name.starts_with("job-") && request.document().is_ok());
         assert_ne!(build(Spec::default()).unwrap().name, build(Spec::default()).unwrap().name);

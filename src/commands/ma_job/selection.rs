@@ -63,7 +63,7 @@ impl SelectionArgs {
             };
         }
         if !action.yes {
-            ask(ctx, action, &jobs)?;
+            ask(ctx, action, &jobs).await?;
         }
         let act = &act;
         let each = stream::iter(jobs).map(|job| async move { (job.id(), act(job.id()).await) });
@@ -120,7 +120,7 @@ async fn is_still_possible(api: &Api, action: &Action<'_>, id: &str) -> bool {
     }
 }
 
-fn ask(ctx: &Ctx, action: &Action<'_>, jobs: &[TrainingJob]) -> Result<(), Error> {
+async fn ask(ctx: &Ctx, action: &Action<'_>, jobs: &[TrainingJob]) -> Result<(), Error> {
     for job in jobs.iter().take(MOST_NAMED) {
         ctx.ui.warn(&format!("Training job [{}] with id [{}] is {}", job.name(), job.id(), job.phase()));
     }
@@ -129,7 +129,7 @@ fn ask(ctx: &Ctx, action: &Action<'_>, jobs: &[TrainingJob]) -> Result<(), Error
     }
     let verb = format!("{}{}", action.verb[..1].to_uppercase(), &action.verb[1..]);
     let question = if jobs.len() == 1 { format!("{verb} it?") } else { format!("{verb} these {} jobs?", jobs.len()) };
-    ctx.ui.confirm(&question, "-y/--yes")
+    ctx.confirm(&question, "-y/--yes").await
 }
 
 /// The one failure of one job; of several jobs, how many failed, after each was told.

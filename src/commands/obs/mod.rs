@@ -12,20 +12,14 @@ use crate::error::{Error, Kind};
 use crate::obs::ObsUrl;
 use crate::ui::text;
 
-/// Verbs on buckets and objects.
+/// Verbs on buckets and objects. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum ObsCommand {
-    /// Write an object to standard output
     Cat(cat::CatArgs),
-    /// List buckets, or what is in one
     Ls(ls::LsArgs),
-    /// Make a bucket
     Mb(mb::MbArgs),
-    /// Remove an empty bucket
     Rb(rb::RbArgs),
-    /// Delete an object, or everything below a prefix
     Rm(rm::RmArgs),
-    /// Show what the store knows of an object
     Stat(stat::StatArgs),
 }
 

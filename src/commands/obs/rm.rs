@@ -42,7 +42,7 @@ pub async fn run(ctx: &Ctx, args: RmArgs) -> Result<(), Error> {
 async fn delete_below(ctx: &Ctx, args: &RmArgs) -> Result<(), Error> {
     let url = args.url.parse::<ObsUrl>()?.as_folder();
     if !args.yes {
-        ctx.ui.confirm(&format!("Delete everything below [{url}]?"), "-y/--yes")?;
+        ctx.confirm(&format!("Delete everything below [{url}]?"), "-y/--yes").await?;
     }
     let client = ctx.obs()?;
     let mut listing = client.list(&url, true);

@@ -32,7 +32,7 @@ pub(super) async fn run(ctx: &Ctx, instead: Instead, id: Option<&str>, is_agreed
     }
     if !is_agreed {
         let bytes = text::bytes(wanted.iter().map(|transfer| transfer.done).sum());
-        ctx.ui.confirm(&format!("Give up {} unfinished copies, {bytes} of which are done?", wanted.len()), "-y/--yes")?;
+        ctx.confirm(&format!("Give up {} unfinished copies, {bytes} of which are done?", wanted.len()), "-y/--yes").await?;
     }
     let mut left = 0;
     for transfer in &wanted {

@@ -14,18 +14,13 @@ use internal::{RunSearchArgs, RunShellArgs, RunTaskArgs};
 use crate::ctx::Ctx;
 use crate::error::Error;
 
-/// Commands of the embedded platform.
+/// Commands of the embedded platform. What each does is said on its arguments: a comment here would hide that from its page.
 #[derive(Debug, clap::Subcommand)]
 pub enum PlatformCommand {
-    /// Start the platform and wait until it is ready
     Start(StartArgs),
-    /// Stop the platform; tasks of running jobs go on and are picked up at the next start
     Stop(StopArgs),
-    /// Show whether the platform runs, and how to reach it
     Status(StatusArgs),
-    /// Show the platform's log
     Logs(LogsArgs),
-    /// Delete everything the platform has stored
     Reset(ResetArgs),
     /// Supervise one task of a job; started by the platform itself
     #[command(hide = true)]
