@@ -89,7 +89,7 @@ fn show_names_the_origin_of_each_value_and_no_secret() {
 }
 
 #[test]
-fn export_prints_lines_that_a_shell_reads_as_they_are() {
+fn d3_5_export_prints_lines_that_a_shell_reads_as_they_are() {
     let home = Home::new();
     let secret = "a'b\"$(touch ran)`c` \\";
     home.run_with(&["configure", "-auth", "AKSK", "-r", "cn-north-4"], &[], &format!("AKID\n{secret}\n"));
@@ -103,7 +103,7 @@ fn export_prints_lines_that_a_shell_reads_as_they_are() {
 }
 
 #[test]
-fn a_wide_mode_is_warned_of_and_mended() {
+fn d2_6_a_wide_mode_is_warned_of_and_mended() {
     let home = two_profiles();
     fs::set_permissions(home.profile_file(), fs::Permissions::from_mode(0o644)).unwrap();
     let output = home.run(&["configure", "show"]);
