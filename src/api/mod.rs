@@ -148,8 +148,8 @@ impl Api {
         let mut renewed = false;
         loop {
             let prepare = || self.prepare(&request, project_id.as_deref());
-            let (answer, sent) = self.attempt(prepare).await?;
-            if answer.status == StatusCode::UNAUTHORIZED && !renewed && self.authenticator.refused(&sent).await {
+            let (answer, sent) = self.client.call_and_tell(prepare).await?;
+            if answer.status == StatusCode::UNAUTHORIZED && !renewed && self.authenticator.refused(&sent) {
                 renewed = true;
                 continue;
             }
@@ -170,22 +170,6 @@ impl Api {
             request.headers.insert(http::header::RANGE, range);
         }
         fetched(self.client.open(request).await?, from).await
-    }
-
-    /// Sends until there is an answer worth keeping; gives the last request back, for what it was authorized with.
-    async fn attempt<F>(&self, prepare: impl Fn() -> F + Send + Sync) -> Result<(transport::Answer, transport::Request), Error>
-    where
-        F: Future<Output = Result<transport::Request, Error>> + Send,
-    {
-        let last = std::sync::Mutex::new(None);
-        let remember = || async {
-            let request = prepare().await?;
-            *last.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(request.clone());
-            Ok::<_, Error>(request)
-        };
-        let answer = self.client.call(remember).await?;
-        let sent = last.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        Ok((answer, sent.expect("an answer follows a request")))
     }
 
     async fn prepare(&self, request: &Request, project_id: Option<&str>) -> Result<transport::Request, Error> {

@@ -71,7 +71,7 @@ pub async fn open(api: &Api, wish: &Wish<'_>) -> Result<Option<(Listener, Speake
                 return Ok(Some((Listener(reader), Speaker(writer))));
             }
             Switched::No(answer) => {
-                if answer.status == http::StatusCode::UNAUTHORIZED && !renewed && api.authenticator.refused(&prepared).await {
+                if answer.status == http::StatusCode::UNAUTHORIZED && !renewed && api.authenticator.refused(&prepared) {
                     renewed = true;
                     continue;
                 }

@@ -220,7 +220,7 @@ fn is_trustworthy(url: &Url) -> bool {
 mod tests {
     use std::fs;
 
-    use super::{Ambient, AmbientKeys, Surroundings, Url, is_trustworthy};
+    use super::{Ambient, AmbientKeys, METADATA, Surroundings, Url, is_trustworthy};
     use crate::auth::report::{Link, Outcome, Step};
     use crate::auth::{CredentialSource as _, Error};
     use crate::http::testing::{Script, Server};
@@ -263,7 +263,7 @@ mod tests {
             Script::new(200, "meta-token-2"),
             keys("second", hour()),
         ]);
-        let keys = ecs(&server);
+        let keys = ecs(&server).resting(std::time::Duration::ZERO);
         assert_eq!(keys.credential().await.unwrap().access_key, "first");
         assert_eq!(keys.credential().await.unwrap().access_key, "second");
         assert_eq!(keys.credential().await.unwrap().access_key, "second");
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_metadata_service_that_redirects_or_keeps_silent_gives_nothing() {
+    async fn d2_10_a_metadata_service_that_redirects_or_keeps_silent_gives_nothing() {
         let elsewhere = Server::start(vec![keys("stolen", hour())]);
         let redirect = || Script::new(302, "").header("Location", &elsewhere.endpoint);
         let server = Server::start(vec![redirect(), redirect()]);
@@ -321,6 +321,25 @@ mod tests {
         let found = steps(keys.source()).await;
         assert!(found[1].reason.ends_with("did not answer within 2 s"), "{found:?}");
         assert!(begun.elapsed().as_secs() < 4);
+    }
+
+    /// Loopback takes no proxy anyway; this address is of a network that nobody has.
+    #[tokio::test]
+    async fn d2_10_no_proxy_stands_between_us_and_what_gives_out_keys() {
+        let server = Server::start(vec![keys("stolen", hour()); 4]);
+        let proxy = Some(server.endpoint.clone());
+        let proxy = proxy::Options { http: proxy.clone(), https: proxy, none: None };
+        let far = |address: &str| Some(format!("{address}://192.0.2.1"));
+        for surroundings in [
+            Surroundings { metadata: far("http"), ..Surroundings::default() },
+            Surroundings { container: far("https"), ..Surroundings::default() },
+        ] {
+            let options = Options { proxy: proxy.clone(), ..Options::default() };
+            let (credential, steps) = AmbientKeys::of_surroundings(options, surroundings, Vec::new()).source().look().await;
+            assert!(credential.is_none(), "{steps:?}");
+        }
+        assert!(server.seen().is_empty(), "{:?}", server.seen());
+        assert_eq!(METADATA, "http://169.254.169.254");
     }
 
     #[tokio::test]

@@ -9,6 +9,18 @@ use time::OffsetDateTime;
 use crate::auth::error::Error;
 use crate::auth::secret::Secret;
 
+/// Environment variables that give credentials, or a place where they are to be had. What this tool runs is started without them.
+pub const VARIABLES: [&str; 8] = [
+    "HUAWEICLOUD_SDK_AK",
+    "HUAWEICLOUD_SDK_SK",
+    "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+    "OBS_ACCESS_KEY_ID",
+    "OBS_SECRET_ACCESS_KEY",
+    "OBS_SECURITY_TOKEN",
+    "HC_CONTAINER_CREDENTIALS_FULL_URI",
+    "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
+
 /// An access key with its secret; temporary ones carry a security token and an end.
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -33,6 +45,12 @@ pub trait CredentialSource: fmt::Debug + Send + Sync {
 
     /// Forgets a cached credential, because a service called it expired; the next call fetches anew.
     fn invalidate(&self) {}
+
+    /// Forgets the credential with this access key id, which a service refused; keeps another that a caller has fetched meanwhile.
+    /// `true` when the next call gives something else, so that trying again makes sense; permanent keys do not change.
+    fn refused(&self, _access_key: &str) -> bool {
+        false
+    }
 }
 
 /// A credential that is simply there: flags, environment or profile.

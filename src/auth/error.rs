@@ -35,3 +35,18 @@ pub enum Error {
     #[error(transparent)]
     Http(#[from] http::Error),
 }
+
+impl Error {
+    /// The same error again, for each who waited for the same answer.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        match self {
+            Self::NothingConfigured(report) => Self::NothingConfigured(report.clone()),
+            Self::Refused { message, request_id } => Self::Refused { message: message.clone(), request_id: request_id.clone() },
+            Self::Unexpected(message) => Self::Unexpected(message.clone()),
+            Self::Project { region, found } => Self::Project { region: region.clone(), found: *found },
+            Self::Unsignable(message) => Self::Unsignable(message.clone()),
+            Self::Http(error) => Self::Http(error.duplicate()),
+        }
+    }
+}

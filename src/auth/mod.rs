@@ -6,6 +6,7 @@ pub mod cache;
 pub mod caller;
 pub mod credential;
 pub mod error;
+mod flight;
 mod identity;
 pub mod project;
 pub mod refresh;

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
+use url::Url;
 
 use crate::auth::cache::Cache;
-use crate::auth::{CredentialSource, Error, identity, sign};
-use crate::http::{Client, Request};
+use crate::auth::{Credential, CredentialSource, Error, identity, sign};
+use crate::http::{Answer, Client, Request};
 
 /// Looks the region's project up once, and keeps what it found between runs: a project's id never changes.
 #[derive(Debug)]
@@ -46,13 +47,12 @@ impl ProjectLookup {
         }
         let mut url = identity::url(&self.endpoint, "/v3/projects")?;
         url.set_query(Some(&sign::query(&[("name".to_owned(), self.region.clone())])));
-        let prepare = || async {
-            let mut request = Request::new(Method::GET, url.clone());
-            request.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            sign::sign(&mut request, &credential, OffsetDateTime::now_utc())?;
-            Ok::<_, Error>(request)
-        };
-        let document = identity::document(&self.client.call(prepare).await?)?;
+        let mut answer = self.ask(&url, &credential).await?;
+        if answer.status == StatusCode::UNAUTHORIZED && self.credentials.refused(&credential.access_key) {
+            let credential = self.credentials.credential().await?;
+            answer = self.ask(&url, &credential).await?;
+        }
+        let document = identity::document(&answer)?;
         let empty = Vec::new();
         let projects = document["projects"].as_array().unwrap_or(&empty);
         let [project] = projects.as_slice() else {
@@ -63,6 +63,16 @@ impl ProjectLookup {
             self.cache.write(&key, &json!({"project_id": id, "region": self.region}) as &Value);
         }
         Ok(id.to_owned())
+    }
+
+    async fn ask(&self, url: &Url, credential: &Credential) -> Result<Answer, Error> {
+        let prepare = || async {
+            let mut request = Request::new(Method::GET, url.clone());
+            request.headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            sign::sign(&mut request, credential, OffsetDateTime::now_utc())?;
+            Ok::<_, Error>(request)
+        };
+        self.client.call(prepare).await
     }
 }
 

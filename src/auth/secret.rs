@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn is_masked_in_every_format() {
+    fn d2_1_is_masked_in_every_format() {
         let secret = Secret::new("hunter2");
         assert_eq!(format!("{secret} {secret:?} {:?}", Some(&secret)), "*** *** Some(***)");
         assert_eq!(secret.expose(), "hunter2");

@@ -78,6 +78,12 @@ pub fn sign(request: &mut Request, credential: &Credential, now: OffsetDateTime)
     Ok(())
 }
 
+/// The id of the access key that [`sign`] signed the request with.
+pub(in crate::auth) fn access_key(request: &Request) -> Option<&str> {
+    let authorization = request.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    authorization.strip_prefix(ALGORITHM)?.trim_start().strip_prefix("Access=")?.split(',').next()
+}
+
 fn text(value: &str) -> Result<HeaderValue, Error> {
     // The bytes of non-ASCII text are signed and sent as UTF-8.
     HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Error::Unsignable("a value holds a control character".to_owned()))

@@ -100,12 +100,7 @@ impl Fetch for AssumeRole {
             "duration_seconds": AGENCY_LIFETIME.whole_seconds(),
         }});
         let request = ask(&self.endpoint, &identity)?;
-        let prepare = || async {
-            let mut request = request.clone();
-            self.own.authorize(&mut request).await?;
-            Ok::<_, Error>(request)
-        };
-        granted(&self.client.call(prepare).await?)
+        granted(&self.own.call(&self.client, &request).await?)
     }
 }
 
@@ -143,8 +138,7 @@ mod tests {
         Script::new(201, &format!(r#"{{"credential": {{{credential}}}}}"#))
     }
 
-    fn source(server: &Server, cache: &Cache) -> TemporaryKeys {
-        let client = Client::new(Options::default());
+    fn tokens(server: &Server, cache: &Cache) -> Arc<TokenSource> {
         let login = Login {
             endpoint: server.endpoint.clone(),
             account: None,
@@ -153,8 +147,11 @@ mod tests {
             region: "cn-north-4".to_owned(),
             project_id: Some("p1".to_owned()),
         };
-        let tokens = Arc::new(TokenSource::new(client.clone(), login, cache.clone()));
-        TemporaryKeys::of_login(client, tokens, cache.clone())
+        Arc::new(TokenSource::new(Client::new(Options::default()), login, cache.clone()))
+    }
+
+    fn source(server: &Server, cache: &Cache) -> TemporaryKeys {
+        TemporaryKeys::of_login(Client::new(Options::default()), tokens(server, cache), cache.clone())
     }
 
     #[tokio::test]
@@ -164,7 +161,7 @@ mod tests {
         let soon = time::OffsetDateTime::now_utc() + time::Duration::minutes(9);
         let soon = soon.format(&time::format_description::well_known::Rfc3339).unwrap();
         let server = Server::start(vec![token("t1"), keys("old", &soon), keys("new", "2999-01-01T00:00:00.000000Z")]);
-        let keys = source(&server, &cache);
+        let keys = source(&server, &cache).resting(std::time::Duration::ZERO);
         assert_eq!(keys.credential().await.unwrap().access_key, "old");
         assert_eq!(keys.credential().await.unwrap().access_key, "new");
         assert_eq!(keys.credential().await.unwrap().access_key, "new");
@@ -207,5 +204,28 @@ mod tests {
             r#""duration_seconds":3600}}}}"#
         )));
         assert!(source().credential().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_agency_is_assumed_although_the_kept_token_was_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().to_owned());
+        let refused = || Script::new(401, "{}");
+        let server = Server::start(vec![
+            token("t1"),
+            refused(),
+            token("t2"),
+            keys("agency", "2999-01-01T00:00:00Z"),
+            refused(),
+            refused(),
+        ]);
+        let agency = Agency { name: "helper".to_owned(), domain: "acme".to_owned() };
+        let source = || {
+            let own = Authenticator::Token(tokens(&server, &cache));
+            AgencyKeys::of_agency(Client::new(Options::default()), server.endpoint.clone(), own, agency.clone())
+        };
+        assert_eq!(source().credential().await.unwrap().access_key, "agency");
+        let seen = server.seen();
+        assert!(seen[1].contains("x-auth-token: t1\r\n") && seen[3].contains("x-auth-token: t2\r\n"), "{seen:?}");
     }
 }

@@ -6,9 +6,9 @@ use http::Method;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
-use tokio::sync::Mutex;
 
 use crate::auth::cache::Cache;
+use crate::auth::flight::Flight;
 use crate::auth::{Error, Secret, identity};
 use crate::http::{Client, Request};
 
@@ -71,8 +71,7 @@ pub struct TokenSource {
     cache: Cache,
     key: String,
     current: RwLock<Option<Arc<Token>>>,
-    /// Held while a token is fetched, so that all who need one wait for the same.
-    fetching: Mutex<()>,
+    fetching: Flight,
 }
 
 impl TokenSource {
@@ -83,7 +82,7 @@ impl TokenSource {
         // The password is part of it: what one gave is not for whoever has another.
         let secret = login.password.expose();
         let key = Cache::key("token", &[&login.endpoint, account, &login.username, secret, &login.region, project]);
-        Self { client, login, cache, key, current: RwLock::new(None), fetching: Mutex::new(()) }
+        Self { client, login, cache, key, current: RwLock::new(None), fetching: Flight::default() }
     }
 
     /// What the source logs in with.
@@ -99,15 +98,16 @@ impl TokenSource {
         if let Some(token) = self.kept() {
             return Ok(token);
         }
-        let _fetching = self.fetching.lock().await;
+        let turn = self.fetching.turn().await;
         if let Some(token) = self.kept() {
             return Ok(token);
         }
+        let turn = turn?;
         let cached = self.cache.read(&self.key).and_then(|document| Token::from_cache(&document));
         let token = match cached {
             Some(token) if token.is_fresh() => token,
             _ => {
-                let token = self.fetch().await?;
+                let token = self.fetch().await.map_err(|error| turn.failed(error))?;
                 if let Some(document) = token.to_cache() {
                     self.cache.write(&self.key, &document);
                 }

@@ -201,9 +201,7 @@ fn split(relative: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
-    use std::os::unix::fs::FileExt as _;
+    use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 
     use super::{Destination, Finish};
     use crate::copy::partial::{discard, partial_name};
@@ -233,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_no_links() {
+    fn d1_3_d1_5_follows_no_links() {
         let folder = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         symlink(outside.path(), folder.path().join("link")).unwrap();
@@ -247,7 +245,16 @@ mod tests {
         assert!(destination.begin("taken", "v").is_err());
         let partial = destination.begin("file", "v").unwrap();
         partial.file().write_all_at(b"after", 0).unwrap();
-        partial.finish(Finish::default()).unwrap();
+        let status = || {
+            let status = std::fs::metadata(outside.path().join("target")).unwrap();
+            (status.permissions().mode(), status.modified().unwrap())
+        };
+        let before = status();
+        let modified = Some(time::OffsetDateTime::UNIX_EPOCH);
+        partial.finish(Finish { modified, mode: Some(0o601), ..Finish::default() }).unwrap();
+        assert_eq!(status(), before, "neither mode nor time of the target of a link");
+        let own = std::fs::symlink_metadata(folder.path().join("file")).unwrap();
+        assert!(own.is_file() && own.permissions().mode() & 0o777 == 0o601);
         assert_eq!(names(outside.path()), ["target"]);
         assert_eq!(std::fs::read_to_string(outside.path().join("target")).unwrap(), "before");
         assert_eq!(std::fs::read_to_string(folder.path().join("file")).unwrap(), "after");

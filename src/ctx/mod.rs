@@ -9,6 +9,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
+use crate::auth::credential::VARIABLES;
 use crate::auth::{self, Authenticator};
 use crate::error::{Error, Kind, nearest};
 use crate::http;
@@ -152,18 +153,8 @@ impl Ctx {
 
     /// The environment for a program that a user has us run: ours, without the credentials of this tool under whatever name.
     pub fn child_environment(&self) -> Vec<(String, String)> {
-        const NAMES: [&str; 8] = [
-            "HUAWEICLOUD_SDK_AK",
-            "HUAWEICLOUD_SDK_SK",
-            "HUAWEICLOUD_SDK_SECURITY_TOKEN",
-            "OBS_ACCESS_KEY_ID",
-            "OBS_SECRET_ACCESS_KEY",
-            "OBS_SECURITY_TOKEN",
-            "HC_CONTAINER_CREDENTIALS_FULL_URI",
-            "HC_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-        ];
         let identity = self.settings.get().and_then(|settings| settings.identity.as_ref());
-        let secrets: Vec<&str> = match identity.map(|identity| &identity.value) {
+        let mut secrets: Vec<&str> = match identity.map(|identity| &identity.value) {
             Some(Identity::Keys { access_key, secret_key, security_token }) => [access_key, secret_key.expose()]
                 .into_iter()
                 .chain(security_token.as_ref().map(|token| token.expose()))
@@ -171,10 +162,13 @@ impl Ctx {
             Some(Identity::Password { password, .. }) => vec![password.expose()],
             None | Some(Identity::LoggedOut { .. }) => Vec::new(),
         };
+        // Those that are not used in this run are secrets as well.
+        let values = VARIABLES.iter().filter(|name| !name.starts_with("HC_"));
+        secrets.extend(values.filter_map(|name| self.env.get(name)));
         // A short secret may stand in a value by chance.
         let holds = |value: &str, secret: &str| value == secret || (secret.len() >= 8 && value.contains(secret));
         let is_harmless =
-            |(name, value): &(&str, &str)| !NAMES.contains(name) && !secrets.iter().any(|secret| holds(value, secret));
+            |(name, value): &(&str, &str)| !VARIABLES.contains(name) && !secrets.iter().any(|secret| holds(value, secret));
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         self.env.variables().filter(is_harmless).map(owned).collect()
     }
@@ -263,4 +257,35 @@ async fn watch_interrupts(mut interrupts: Signal, token: CancellationToken) {
 #[expect(clippy::exit, clippy::disallowed_methods, reason = "the second Ctrl-C must work whatever the command is doing")]
 fn exit_interrupted() -> ! {
     std::process::exit(i32::from(Kind::Interrupted.exit_code()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Ctx;
+    use crate::settings::Flags;
+    use crate::settings::env::Env;
+    use crate::ui::{Options, Terminals, Ui};
+
+    #[test]
+    fn programs_are_started_without_credentials_under_whatever_name() {
+        let variables = [
+            ("HUAWEICLOUD_SDK_AK", "ACCESSKEYID"),
+            ("HUAWEICLOUD_SDK_SK", "s3cret-key"),
+            ("OBS_SECURITY_TOKEN", "t0ken"),
+            ("HC_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/keys"),
+            ("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE", "/home/u"),
+            ("AWS_SECRET_ACCESS_KEY", "s3cret-key"),
+            ("STORE_URL", "s3://ACCESSKEYID:s3cret-key@store"),
+            ("SHORT", "t0ken"),
+            ("NOTE", "a t0ken of thanks"),
+            ("HOME", "/home/u"),
+            ("PATH", "/usr/bin"),
+        ];
+        let ui = Ui::new(Options::default(), Terminals::default());
+        let ctx = Ctx::new(Env::for_tests(&variables, Path::new("/home/u")), ui, Flags::default());
+        let names: Vec<String> = ctx.child_environment().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["HOME", "NOTE", "PATH"]);
+    }
 }

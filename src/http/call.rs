@@ -1,6 +1,7 @@
 //! A request with its retries: prepared (and so signed) anew for each attempt.
 
 use std::future::Future;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -14,6 +15,26 @@ pub const POLICY: Policy =
     Policy { attempts: 4, elapsed: Duration::from_secs(60), base: Duration::from_millis(300), cap: Duration::from_secs(10) };
 
 impl Client {
+    /// As [`Client::call`]; gives the last request too, for what it was authorized with.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_and_tell<F, E>(&self, prepare: impl Fn() -> F + Send + Sync) -> Result<(Answer, Request), E>
+    where
+        F: Future<Output = Result<Request, E>> + Send,
+        E: From<Error> + Send,
+    {
+        let last = Mutex::new(None);
+        let remember = || async {
+            let request = prepare().await?;
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(request.clone());
+            Ok::<_, E>(request)
+        };
+        let answer = self.call(remember).await?;
+        let sent = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok((answer, sent.expect("an answer follows a request")))
+    }
+
     /// Sends what `prepare` makes until there is an answer worth keeping or [`POLICY`], with the attempts of the client's options,
     /// is used up.
     ///

@@ -212,7 +212,7 @@ impl Client {
     }
 
     /// How long an answer may be silent, for messages.
-    fn limit(&self, class: TimeClass) -> Duration {
+    pub(super) fn limit(&self, class: TimeClass) -> Duration {
         let silence = self.inner.options.read_timeout;
         class.limit().map_or(silence, |limit| limit.min(silence))
     }

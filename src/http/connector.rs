@@ -205,3 +205,53 @@ impl Write for Stream {
         Pin::new(&mut self.inner).poll_write_vectored(context, slices)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Method;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tower_service::Service as _;
+
+    use super::Connector;
+    use crate::http::{Client, Options, Request, proxy};
+
+    /// A proxy whose reply to CONNECT has no end; gives its address and, when it is hung up on, how much it could send.
+    async fn flood() -> (String, tokio::task::JoinHandle<usize>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let sending = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).await.unwrap();
+            assert!(head[..read].starts_with(b"CONNECT far.example:443 "));
+            let mut sent = 0;
+            let _ = stream.write_all(b"HTTP/1.1 200 fine\r\n").await;
+            while sent < 64 << 20 && stream.write_all(&b"X-More: and more\r\n".repeat(100)).await.is_ok() {
+                sent += 1800;
+            }
+            sent
+        });
+        (address, sending)
+    }
+
+    #[tokio::test]
+    async fn d4_3_a_proxy_s_reply_without_end_is_refused() {
+        let options = |address: String| {
+            let proxy = proxy::Options { https: Some(address), ..proxy::Options::default() };
+            Options { proxy, connect_timeout: Duration::from_secs(60), ..Options::default() }
+        };
+        let (address, sending) = flood().await;
+        let refused = Connector::new(options(address)).call("https://far.example/".parse().unwrap()).await;
+        assert!(refused.is_err());
+        let sent = sending.await.unwrap();
+        assert!(sent < 64 << 20, "the object store's client took {sent} bytes");
+
+        let (address, sending) = flood().await;
+        let request = Request::new(Method::GET, "https://far.example/".parse().unwrap());
+        Client::new(options(address)).send(request).await.unwrap_err();
+        let sent = sending.await.unwrap();
+        assert!(sent < 64 << 20, "the control planes' client took {sent} bytes");
+    }
+}

@@ -1,10 +1,14 @@
 //! Connections that leave HTTP: a request is answered by another protocol, after which bytes go both ways.
 
+use std::time::Instant;
+
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, StatusCode};
 use reqwest::Upgraded;
 
-use crate::http::{Answer, Client, Error, Request};
+use crate::http::client::host;
+use crate::http::trace::{trace_answer, traced};
+use crate::http::{Answer, Client, Error, Request, whole};
 
 /// What came of the wish to change the protocol.
 #[derive(Debug)]
@@ -23,12 +27,14 @@ impl Client {
     pub async fn upgrade(&self, mut request: Request, protocol: &'static str) -> Result<Switched, Error> {
         request.headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         request.headers.insert(UPGRADE, HeaderValue::from_static(protocol));
+        let (host, limit, begun) = (host(&request.url), self.limit(request.class), Instant::now());
         let response = self.start(request, true).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let (status, headers) = (response.status(), response.headers().clone());
-            let broken = |error: reqwest::Error| Error::Invalid(error.without_url().to_string());
-            let body = response.bytes().await.map_err(broken)?;
-            return Ok(Switched::No(Answer { status, headers, body }));
+            let body = whole::read(response, &host, limit).await.map_err(|error| traced(error, begun))?;
+            let answer = Answer { status, headers, body };
+            trace_answer(&answer, begun);
+            return Ok(Switched::No(answer));
         }
         let stream = response.upgrade().await.map_err(|error| Error::Invalid(error.without_url().to_string()))?;
         Ok(Switched::Yes(Box::new(stream)))

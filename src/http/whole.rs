@@ -35,19 +35,60 @@ mod tests {
     use http::Method;
     use url::Url;
 
-    use crate::http::{Client, Error, Options, Request};
+    use crate::http::{Client, Error, Options, Request, TimeClass};
 
-    #[tokio::test]
-    async fn an_answer_without_end_is_refused() {
+    /// Answers each connection with this head and one piece of a body, and keeps it open.
+    async fn endless(status: &'static str) -> Url {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         tokio::spawn(async move {
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: 1099511627776\r\n\r\nmore");
+                let _ = stream.write_all(head.as_bytes()).await;
+                open.push(stream);
+            }
+        });
+        url
+    }
+
+    fn is_too_long(error: &Error) -> bool {
+        matches!(error, Error::Invalid(message) if message.contains("is longer than"))
+    }
+
+    #[tokio::test]
+    async fn d4_3_an_answer_without_end_is_refused() {
+        let client = Client::new(Options::default());
+        let request = Request::new(Method::GET, endless("200 OK").await);
+        let error = client.send(request.clone()).await.unwrap_err();
+        assert!(is_too_long(&error), "{error:?}");
+        let error = client.open(request).await.unwrap().whole().await.unwrap_err();
+        assert!(is_too_long(&error), "{error:?}");
+        let request = Request::new(Method::GET, endless("403 Forbidden").await);
+        let error = client.upgrade(request, "websocket").await.unwrap_err();
+        assert!(is_too_long(&error), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn d4_3_headers_without_end_are_refused() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let flood = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1099511627776\r\n\r\nmore").await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n").await;
+            let (line, mut sent) = (format!("X-More: {}\r\n", "a".repeat(8000)), 0_usize);
+            while stream.write_all(line.as_bytes()).await.is_ok() {
+                sent += line.len();
+                assert!(sent < 64 << 20, "everything is taken");
+            }
         });
-        let error = Client::new(Options::default()).send(Request::new(Method::GET, url)).await.unwrap_err();
-        assert!(matches!(error, Error::Invalid(_)), "{error:?}");
+        let mut request = Request::new(Method::GET, url);
+        request.class = TimeClass::Transfer;
+        Client::new(Options::default()).send(request).await.unwrap_err();
+        flood.await.unwrap();
     }
 }

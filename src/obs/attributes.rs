@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_become_another_header() {
+    fn d3_9_refuses_what_would_become_another_header() {
         let mut attributes = super::Metadata::default();
         for (name, value) in
             [("a\r\nx", "1"), ("", "1"), ("a b", "1"), ("a:b", "1"), ("é", "1"), ("a", "1\r\nx: y"), ("a", "é"), ("a", "\0")]

@@ -203,12 +203,15 @@ impl Client {
             && first(&mut tried.clock)
         {
             self.inner.clock.correct(date);
+            self.inner.repairs.fetch_add(1, Ordering::SeqCst);
         } else if self.may_be_stale(failure, service).await && first(&mut tried.keys) {
-            self.inner.credentials.invalidate();
+            // Only whoever comes first: the others would forget the keys that it fetched.
+            if self.inner.repairs.compare_exchange(repairs, repairs + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                self.inner.credentials.invalidate();
+            }
         } else {
             return false;
         }
-        self.inner.repairs.fetch_add(1, Ordering::SeqCst);
         true
     }
 

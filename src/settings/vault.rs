@@ -38,7 +38,7 @@ impl Store {
 }
 
 /// Why a keyring does not give or take a secret.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody answers for it on this machine.
     #[error("the {store} cannot be reached: {message}")]
@@ -97,8 +97,8 @@ pub fn delete(store: Store, entry: &Entry) -> Result<(), Error> {
 
 #[cfg(feature = "keyring")]
 mod keyring {
-    use std::sync::Arc;
     use std::sync::mpsc::{self, Sender};
+    use std::sync::{Arc, Mutex, PoisonError};
     use std::thread;
     use std::time::Duration;
 
@@ -132,13 +132,30 @@ mod keyring {
         Done(Result<Option<Secret>, Error>),
     }
 
+    /// The keyrings that failed, and how. A command wants several secrets, and its settings more than once: one that keeps silent
+    /// is waited for once, and whoever dismissed the question for the password of a locked one is not asked again.
+    static FAILED: Mutex<Vec<(Store, Error)>> = Mutex::new(Vec::new());
+
     pub(super) fn run(store: Store, entry: &Entry, wish: Wish) -> Result<Option<Secret>, Error> {
         if store == Store::File {
             return Ok(None);
         }
+        // Held on to: whoever comes while another waits is told the same.
+        let mut failed = FAILED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, error)) = failed.iter().find(|(known, _)| *known == store) {
+            return Err(error.clone());
+        }
+        let result = ask(store, entry, wish);
+        if let Err(error) = &result {
+            failed.push((store, error.clone()));
+        }
+        result
+    }
+
+    fn ask(store: Store, entry: &Entry, wish: Wish) -> Result<Option<Secret>, Error> {
+        let absent = |message: String| Error::Absent { store: store.name(), message };
         let (sender, receiver) = mpsc::channel();
         let (user, stages) = (entry.user.clone(), sender.clone());
-        let absent = |message: String| Error::Absent { store: store.name(), message };
         thread::Builder::new()
             .name("keyring".to_owned())
             .spawn(move || {

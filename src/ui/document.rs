@@ -6,6 +6,7 @@ use serde_json::ser::{PrettyFormatter, Serializer};
 
 use crate::error::{Error, Kind};
 use crate::ui::Format;
+use crate::ui::text::printable_json;
 
 /// Writes the document in that format, after the query; a query that gives a text prints it bare.
 ///
@@ -36,7 +37,7 @@ fn json(document: &Value) -> Result<String, Error> {
         .serialize(&mut Serializer::with_formatter(&mut buffer, PrettyFormatter::with_indent(b"    ")))
         .map_err(unwritable)?;
     buffer.push(b'\n');
-    Ok(String::from_utf8_lossy(&buffer).into_owned())
+    Ok(printable_json(String::from_utf8_lossy(&buffer).into_owned()))
 }
 
 fn json_lines(document: &Value) -> Result<String, Error> {
@@ -56,7 +57,7 @@ pub(super) fn lines<'a>(documents: impl IntoIterator<Item = &'a Value>) -> Resul
         serde_json::to_writer(&mut buffer, document).map_err(unwritable)?;
         buffer.push(b'\n');
     }
-    Ok(String::from_utf8_lossy(&buffer).into_owned())
+    Ok(printable_json(String::from_utf8_lossy(&buffer).into_owned()))
 }
 
 fn unwritable(error: serde_json::Error) -> Error {

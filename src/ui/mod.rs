@@ -278,7 +278,7 @@ impl Ui {
     /// The line, or the message as an event where standard error is JSON Lines.
     fn tell(&self, event: &str, message: &str, line: &str) {
         if self.json_lines.load(Ordering::Relaxed) {
-            self.write_error(&text::json_line(&json!({"event": event, "message": message})));
+            self.write_error(&text::printable_json(format!("{}\n", json!({"event": event, "message": message}))));
         } else {
             self.write_error(line);
         }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::ui::text::{json_line, printable, printable_lines};
+use crate::ui::text::{printable, printable_json, printable_lines};
 
 /// For people: the message, its code and request id, causes, hints.
 pub(super) fn text(error: &Error, label: &str, is_debug: bool) -> String {
@@ -51,7 +51,7 @@ pub(super) fn json(error: &Error) -> String {
         "causes": causes,
         "hints": error.hints,
     }});
-    json_line(&body)
+    printable_json(format!("{body}\n"))
 }
 
 fn push(output: &mut String, arguments: std::fmt::Arguments<'_>) {

@@ -99,3 +99,25 @@ fn where_there_is_nothing_the_error_tells_each_place() {
         assert!(output.stderr.contains(place), "{place}: {output:?}");
     }
 }
+
+#[test]
+fn a_login_tries_the_password_and_not_a_token_that_it_gave_before() {
+    let home = Home::new();
+    let iam = SmallServer::start(|request| {
+        if request.starts_with("POST /v3/auth/tokens") {
+            let body = r#"{"token": {"expires_at": "2999-01-01T00:00:00Z", "project": {"id": "p1"}}}"#;
+            (201, "X-Subject-Token: T0KEN\r\n".to_owned(), body.to_owned())
+        } else {
+            (200, String::new(), r#"{"domains": [{"id": "d1", "name": "acme"}]}"#.to_owned())
+        }
+    });
+    let tokens = || iam.seen().iter().filter(|request| request.starts_with("POST /v3/auth/tokens")).count();
+    let variables = [("MA_CLI_IAM_ENDPOINT", iam.endpoint.as_str())];
+    for asked in 1..3 {
+        let login = ["auth", "login", "-a", "acme", "-u", "jo", "-p", "pw", "-r", "cn-north-4"];
+        let output = home.run_with(&login, &variables, "");
+        assert_eq!((output.code, tokens()), (0, asked), "{output:?}");
+        assert_eq!(home.run_with(&["auth", "status"], &variables, "").code, 0);
+        assert_eq!(tokens(), asked, "others use the token that is kept");
+    }
+}

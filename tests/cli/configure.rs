@@ -50,7 +50,7 @@ fn the_end_of_input_names_the_missing_option_and_writes_nothing() {
 }
 
 #[test]
-fn secrets_in_arguments_are_taken_with_a_warning() {
+fn d2_5_secrets_in_arguments_are_taken_with_a_warning() {
     let home = Home::new();
     let output = home.run(&["configure", "-auth=AKSK", "-ak", "AKID", "-sk", "-dash", "-r", "cn-mars-1", "-pi", "p1"]);
     assert_eq!(output.code, 0, "{output:?}");

@@ -287,7 +287,7 @@ fn answer(state: &mut State, method: &str, path: &str, range: Option<&str>, body
         }
         ("GET", [.., "j1", "tasks", task, "logs", "url"]) => {
             let endpoint = state.link_host.as_deref().unwrap_or(endpoint);
-            ok(&json!({"obs_url": format!("{endpoint}/log/{task}?Signature=x")}))
+            ok(&json!({"obs_url": format!("{endpoint}/log/{task}?Signature=S1GNEDL1NK")}))
         }
         ("GET", ["log", task]) => part(log_of(task).unwrap(), range.filter(|_| state.has_ranges)),
         _ => reply(404, "", br#"{"error_code": "ModelArts.0404", "error_msg": "no such job"}"#),

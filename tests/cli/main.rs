@@ -4,6 +4,8 @@
 
 mod algorithm;
 mod api;
+#[path = "../authority/mod.rs"]
+mod authority;
 mod chain;
 mod completion;
 mod configure;
@@ -26,6 +28,9 @@ mod output;
 mod profiles;
 mod release;
 mod security;
+mod security_children;
+mod security_network;
+mod security_output;
 mod shell;
 mod small_server;
 mod snapshots;

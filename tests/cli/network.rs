@@ -2,40 +2,26 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ma_cli::http::{Client, Options, Request};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncReadExt as _;
+use tokio_rustls::TlsAcceptor;
 
+use crate::authority::Authority;
 use crate::small_server::SmallServer;
 use crate::support::Home;
 
-/// Accepts TLS for this machine and prefers HTTP/2.
-fn acceptor(folder: &std::path::Path) -> tokio_rustls::TlsAcceptor {
-    let files = ["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-    let arguments = [&["req", "-x509"], &curve[..], &files].concat();
-    assert!(Command::new("openssl").args(arguments).current_dir(folder).output().unwrap().status.success());
-    let chain = vec![CertificateDer::from_pem_file(folder.join("cert.pem")).unwrap()];
-    let key = PrivateKeyDer::from_pem_file(folder.join("key.pem")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config = builder.with_no_client_auth().with_single_cert(chain, key).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    tokio_rustls::TlsAcceptor::from(Arc::new(config))
-}
-
 #[tokio::test]
 async fn control_planes_are_spoken_to_by_http_2_and_terminals_are_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let acceptor = acceptor(folder.path());
+    let authority = Authority::make(&[]);
+    let mut config = authority.config();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = url::Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
-    let client = Client::new(Options { verify_tls: false, ..Options::default() });
+    let client = Client::new(Options { ca_bundle: Some(authority.bundle().into()), ..Options::default() });
     let begun = async || {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = acceptor.accept(stream).await.unwrap();

@@ -89,7 +89,7 @@ fn show_names_the_origin_of_each_value_and_no_secret() {
 }
 
 #[test]
-fn export_prints_lines_that_a_shell_reads_as_they_are() {
+fn d3_5_export_prints_lines_that_a_shell_reads_as_they_are() {
     let home = Home::new();
     let secret = "a'b\"$(touch ran)`c` \\";
     home.run_with(&["configure", "-auth", "AKSK", "-r", "cn-north-4"], &[], &format!("AKID\n{secret}\n"));
@@ -103,7 +103,7 @@ fn export_prints_lines_that_a_shell_reads_as_they_are() {
 }
 
 #[test]
-fn a_wide_mode_is_warned_of_and_mended() {
+fn d2_6_a_wide_mode_is_warned_of_and_mended() {
     let home = two_profiles();
     fs::set_permissions(home.profile_file(), fs::Permissions::from_mode(0o644)).unwrap();
     let output = home.run(&["configure", "show"]);
@@ -264,9 +264,9 @@ fn a_login_asks_only_for_what_the_profile_does_not_say() {
     assert!(fs::read_to_string(home.profile_file()).unwrap().contains("ak:\n  auth: PWD\n"));
 }
 
-/// D2.7: whatever verb comes first, the folder is made for its owner alone.
+/// Whatever verb comes first, the folder is made for its owner alone.
 #[test]
-fn choosing_a_profile_makes_a_private_folder() {
+fn d2_7_choosing_a_profile_makes_a_private_folder() {
     let home = Home::new();
     fs::create_dir(home.path().join("platform")).unwrap();
     fs::write(home.path().join("platform/client.yaml"), "local: {region: cn-north-4}\n").unwrap();

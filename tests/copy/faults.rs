@@ -249,7 +249,7 @@ impl EventSink for Scribble {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_changes_fails_and_leaves_no_object() {
+async fn d4_4_a_source_that_changes_fails_and_leaves_no_object() {
     let store = Store::embedded().await;
     let client = client(&store.endpoint);
     let folder = tempfile::tempdir().unwrap();

@@ -120,7 +120,7 @@ fn swap(destination: &Path, outside: &Path, stop: &AtomicBool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_hostile_keys_stay_inside() {
+async fn d1_10_ten_thousand_hostile_keys_stay_inside() {
     let stub = Stub::start(Habits::default()).await;
     let mut random = fastrand::Rng::with_seed(20_260_101);
     let mut keys = BTreeSet::from(["a", "a/b", "b", "b/c/d", "good", "deep/good"].map(|key| format!("p/{key}")));

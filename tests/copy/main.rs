@@ -5,6 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod attributes;
+#[path = "../authority/mod.rs"]
+mod authority;
 mod command;
 mod dialect;
 mod disk;

@@ -29,7 +29,7 @@ async fn the_store_becomes_the_mirror_of_a_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_becomes_the_mirror_of_the_store() {
+async fn d1_14_a_folder_becomes_the_mirror_of_the_store() {
     let store = Store::embedded().await;
     let client = client(&store.endpoint);
     for key in ["m/a", "m/d/b", "m/marked/"] {

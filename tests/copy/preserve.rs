@@ -91,7 +91,7 @@ async fn times_and_modes_come_back_and_nothing_is_copied_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_that_makes_no_sense_is_ignored() {
+async fn d1_4_metadata_that_makes_no_sense_is_ignored() {
     let store = Store::embedded().await;
     let plain = client(&store.endpoint);
     let odd = [

@@ -9,7 +9,7 @@ use crate::proxy::{Fault, Proxy};
 use crate::support::{Store, client, copy_plan, download, keys, make_tree, put, small_parts, tree, upload};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_written_outside_the_destination() {
+async fn d1_1_d1_9_d1_11_nothing_is_written_outside_the_destination() {
     let store = Store::embedded().await;
     let client = client(&store.endpoint);
     let hostile = ["../evil", "a/../../evil", "/etc/evil", "a//evil", "./evil", "link/evil", "x/..", "bell\u{7}", "named/"];

@@ -135,6 +135,8 @@ fn spawn(ctx: &Ctx, args: &StartArgs, data_dir: &Path, path: &Path) -> Result<Ch
     for (engine, path) in interpreters(ctx, args) {
         command.arg("--interpreter").arg(format!("{engine}={}", path.display()));
     }
+    // What it runs has no use for the credentials of whoever starts it.
+    command.env_clear().envs(ctx.child_environment());
     // A platform must not keep the folder busy that it was started from.
     command.current_dir("/").stdin(Stdio::null()).stdout(output.try_clone().map_err(local)?).stderr(output);
     command.spawn().map_err(local)

@@ -11,7 +11,7 @@ use crate::platform::modelarts::error::ApiError;
 use crate::platform::modelarts::flavor::Flavor;
 use crate::platform::modelarts::record::{self, Event};
 use crate::platform::runner::Error;
-use crate::platform::runner::environment::PATH;
+use crate::platform::runner::environment::{PATH, hide_credentials};
 use crate::platform::runner::plan::{CardKind, Image};
 
 /// How long Docker may take to say whether it is there.
@@ -84,6 +84,7 @@ async fn ask(docker: &[String], arguments: &[&str], limit: Duration) -> Result<O
     let Some((program, options)) = docker.split_first() else { return Err("no client is named".to_owned()) };
     let mut command = Command::new(program);
     command.args(options).args(arguments).env("PATH", PATH).stdin(Stdio::null()).kill_on_drop(true);
+    hide_credentials(command.as_std_mut());
     match tokio::time::timeout(limit, command.output()).await {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(error)) => Err(format!("{program} cannot be started: {error}")),

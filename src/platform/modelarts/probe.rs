@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
+use crate::platform::runner::environment::hide_credentials;
 use crate::platform::runner::hosts;
 
 /// An interpreter that takes longer than this to say its version is no use.
@@ -47,8 +48,10 @@ impl Probes {
         if let Some(found) = self.interpreters.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(found.clone());
         }
-        let output = Command::new(python).args(["-c", SCRIPT]).args(module).stdin(Stdio::null()).kill_on_drop(true).output();
-        let output = match tokio::time::timeout(LIMIT, output).await {
+        let mut command = Command::new(python);
+        command.args(["-c", SCRIPT]).args(module).stdin(Stdio::null()).kill_on_drop(true);
+        hide_credentials(command.as_std_mut());
+        let output = match tokio::time::timeout(LIMIT, command.output()).await {
             Ok(Ok(output)) => output,
             Ok(Err(error)) => return Err(format!("{python} cannot be started: {error}")),
             Err(_) => return Err(format!("{python} does not answer")),
@@ -75,6 +78,7 @@ impl Probes {
     pub(super) async fn runs(&self, program: &str) -> bool {
         let mut command = Command::new(program);
         command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        hide_credentials(command.as_std_mut());
         matches!(tokio::time::timeout(LIMIT, command.status()).await, Ok(Ok(_)))
     }
 }

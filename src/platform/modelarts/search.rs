@@ -343,7 +343,7 @@ mod tests {
             "metadata": {"name": "n"}, "status": {"phase": "Failed"},
             "spec": {"auto_stop": {"duration": 1}, "runtime_type": "\u{e9}"}, "platform": {"restarts": 1}, "large": 1.50,
         });
-        let state = state(&[job.clone()]);
+        let state = state(std::slice::from_ref(&job));
         let newest = sorting("create_time", "desc").unwrap();
         let found = state.read(|connection| find(connection, &Condition::default(), &newest, 0, 10)).unwrap();
         assert_eq!(found.items[0].phase, "Failed");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::platform::runner::environment::PATH;
+use crate::platform::runner::environment::{PATH, hide_credentials};
 use crate::platform::runner::plan::{Boot, CardKind, Image, JobPlan};
 
 /// How long Docker may take to remove a container or to tell of one.
@@ -111,6 +111,7 @@ impl Container {
         let (program, options) = self.docker.split_first()?;
         let mut command = Command::new(program);
         command.args(options).args(arguments).env("PATH", PATH);
+        hide_credentials(&mut command);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().ok()?;
         let deadline = Instant::now() + LIMIT;
         // What it says is far less than a pipe holds.

@@ -1,13 +1,22 @@
 //! The environment of a task: built from nothing, as the container's is.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
+use crate::auth::credential::VARIABLES;
 use crate::platform::runner::layout::{HOME, LOG_DIR, Layout, MOUNT};
 use crate::platform::runner::plan::{Access, Channel, Family, JobPlan, Task};
 use crate::platform::runner::{cards, hosts};
 
 /// The program search path of a bare system.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Takes the credentials of whoever started the platform out of the environment of a program that inherits ours.
+pub fn hide_credentials(command: &mut Command) {
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+}
 
 /// What the environment tells of the platform itself.
 #[derive(Clone, Debug)]

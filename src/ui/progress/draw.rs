@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ui::progress::counters::Snapshot;
 use crate::ui::progress::line::{self, Estimate};
-use crate::ui::text::json_line;
+use crate::ui::text::printable_json;
 
 /// Columns of a line in a notebook: what is longer would wrap, and could not be written over.
 const NOTEBOOK_WIDTH: usize = 100;
@@ -129,7 +129,7 @@ fn event(name: &str, seen: &Snapshot, estimate: Option<&Estimate>, elapsed: Dura
 
 /// Writes one event, whole: lines of several threads do not mix.
 pub(super) fn write_event(event: &Value) {
-    write(&json_line(event));
+    write(&printable_json(format!("{event}\n")));
 }
 
 fn write(text: &str) {
