@@ -87,7 +87,7 @@ fn environment_names_every_variable_that_is_read() {
     let page = &topics.iter().find(|(name, _)| *name == "environment").unwrap().1;
     let named: BTreeSet<&str> = page.split(|end: char| !(end.is_ascii_alphanumeric() || end == '_')).collect();
     let read = regex::Regex::new(
-        r#"env\s*\.get\("([A-Za-z_]+)"\)|"((?:HUAWEICLOUD|MA_CLI|HC|OBS_[AS])[A-Z_]+|REGION_NAME|PROJECT_ID)""#,
+        r#"env\s*\.get\("([A-Za-z_]+)"\)|"((?:HUAWEICLOUD|MA_CLI|HC|OBS_[AS])[A-Z_]*[A-Z]|REGION_NAME|PROJECT_ID)""#,
     )
     .unwrap();
     let mut folders = vec![std::path::PathBuf::from("src")];
