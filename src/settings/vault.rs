@@ -182,7 +182,11 @@ mod keyring {
         let entry = opened.build(SERVICE, user, None).map_err(refused)?;
         let outcome = match wish {
             Wish::Read => entry.get_password().map(|text| Some(Secret::new(text))),
-            Wish::Write(secret) => entry.set_password(secret.expose()).map(|()| None),
+            Wish::Write(secret) => {
+                // The kernel may have taken it before it refuses to keep it.
+                let forget = |_: &_| drop(entry.delete_credential());
+                entry.set_password(secret.expose()).map(|()| None).inspect_err(forget)
+            }
             Wish::Delete => entry.delete_credential().map(|()| None),
         };
         match outcome {

@@ -33,11 +33,7 @@ pub enum AuthCommand<L: clap::Args> {
 /// Those of the verb.
 pub async fn run<L: clap::Args>(ctx: &Ctx, command: AuthCommand<L>) -> Result<(), Error> {
     match command {
-        AuthCommand::Login(_) => {
-            // What was given is to be tried, not a token that the same password gave before.
-            ctx.forget_tokens();
-            status::run(ctx, &status::StatusArgs {}).await
-        }
+        AuthCommand::Login(_) => status::run(ctx, &status::StatusArgs {}).await,
         AuthCommand::Status(args) => status::run(ctx, &args).await,
         AuthCommand::Logout(args) => logout::run(ctx, &args),
         AuthCommand::Token(args) => token::run(ctx, &args).await,

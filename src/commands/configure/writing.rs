@@ -25,7 +25,7 @@ pub fn write(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
 /// As [`write`].
 pub fn log_in(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
     write_for(ctx, args, true)?;
-    // A token that the old secret gave says nothing about the new one.
+    // What was given is to be tried, not a token that the same password gave before.
     ctx.forget_tokens();
     Ok(())
 }
