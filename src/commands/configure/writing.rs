@@ -19,10 +19,10 @@ pub fn write(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
     write_for(ctx, args, false)
 }
 
-/// As [`write`], for a login: what the profile says about the user holds, so that only the secret is asked for.
+/// As [`write()`], for a login: what the profile says about the user holds, so that only the secret is asked for.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn log_in(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
     write_for(ctx, args, true)?;
     // What was given is to be tried, not a token that the same password gave before.
