@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::files::{self, write_private};
+use super::runner::process;
 
 /// How long a starting server waits for the lock: those who only look hold it for microseconds.
 const LOCK_PATIENCE: Duration = Duration::from_millis(300);
@@ -147,10 +148,11 @@ impl Drop for Lock {
     }
 }
 
-/// When a process started, from `/proc`: field 22 of its status line, counted behind the name, which may hold anything.
+/// When a process started; `None` where the system does not tell, and for one that has ended. The last threads of one that was killed
+/// may hold its lock a moment longer than it counts as alive.
 fn process_start(pid: u32) -> Option<u64> {
-    let line = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    line.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    let stat = process::stat(i32::try_from(pid).ok()?)?;
+    (!stat.zombie).then_some(stat.id.start_time)
 }
 
 #[cfg(test)]
@@ -184,5 +186,15 @@ mod tests {
     fn start_times_are_known() {
         assert!(process_start(std::process::id()).is_some_and(|ticks| ticks > 0));
         assert_eq!(process_start(u32::MAX), None);
+        // Killed, and not yet waited for.
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(process_start(child.id()).is_some());
+        child.kill().unwrap();
+        let begun = std::time::Instant::now();
+        while process_start(child.id()).is_some() {
+            assert!(begun.elapsed().as_secs() < 10);
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
     }
 }
