@@ -104,10 +104,13 @@ impl LocalPlatform {
 
 impl Drop for LocalPlatform {
     fn drop(&mut self) {
-        let output = self.home.run(&["platform", "stop"]);
-        // A second panic would hide the first.
-        if !std::thread::panicking() {
-            assert_eq!(output.code, 0, "{output:?}");
+        // Tasks go on when their platform stops, also those that it was just asked to end: only with their data do they all end.
+        for arguments in [&["platform", "stop"][..], &["platform", "reset", "-y"]] {
+            let output = self.home.run(arguments);
+            // A second panic would hide the first.
+            if !std::thread::panicking() {
+                assert_eq!(output.code, 0, "{output:?}");
+            }
         }
     }
 }
