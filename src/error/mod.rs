@@ -96,7 +96,10 @@ impl From<settings::Error> for Error {
                 Self::new(Kind::Config, message).hint(format!("set {missing} too"))
             }
             settings::Error::NoEndpoint { .. } => {
-                Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
+                let shown = Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION");
+                let here =
+                    "or work on this machine, without an account: ma-cli platform start; then add -P local to each command";
+                if cfg!(feature = "platform") { shown.hint(here) } else { shown }
             }
         }
     }
