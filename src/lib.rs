@@ -7,6 +7,9 @@
 // HTTP: TLS, proxies, retries.
 pub mod http;
 
+// Which operations the REST API has.
+pub mod catalogue;
+
 // Identity: credentials, signing, tokens.
 pub mod auth;
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// row of the folder around it.
 const LAYERS: &[(&str, &[&str])] = &[
     ("http", &[]),
+    ("catalogue", &[]),
     ("auth", &["http"]),
     ("api", &["http", "auth"]),
     ("obs", &["http", "auth"]),
@@ -19,6 +20,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ui", &["error", "auth::secret", "copy::event", "copy::summary", "copy::Event", "copy::Summary"]),
     ("ctx", &["http", "auth", "api", "obs", "copy", "settings", "error", "ui"]),
     ("commands", &["ctx", "ui", "error", "api", "obs", "copy"]),
+    ("commands/api", &["ctx", "ui", "error", "api", "catalogue"]),
     ("commands/auth", &["ctx", "ui", "error", "settings", "auth", "http"]),
     ("commands/configure", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
     ("commands/doctor", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
@@ -26,9 +28,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("commands/platform", &["ctx", "ui", "error", "platform"]),
     ("cli", &["commands", "ctx", "ui", "error", "settings"]),
     // Asks the services for names.
-    ("cli/complete", &["commands", "ctx", "ui", "error", "settings", "api", "obs", "auth::Cache"]),
+    ("cli/complete", &["commands", "ctx", "ui", "error", "settings", "api", "obs", "auth::Cache", "catalogue"]),
     // Values without behaviour; the platform has signers and wire types of its own.
-    ("platform", &["auth::secret", "auth::Secret", "auth::credential", "auth::Credential"]),
+    ("platform", &["catalogue", "auth::secret", "auth::Secret", "auth::credential", "auth::Credential"]),
     ("platform/runner", &["copy", "obs", "http", "auth"]),
 ];
 

@@ -386,9 +386,9 @@ async fn operations_that_nobody_implements_are_named_and_only_get_fewer() {
     let bench = Bench::new().await;
     let token = bench.project_token().await;
     let mut unimplemented = String::new();
-    for operation in ma_cli::platform::catalogue::operations() {
+    for operation in ma_cli::catalogue::operations() {
         let path: Vec<&str> = operation
-            .template
+            .path
             .split('/')
             .map(|segment| match segment {
                 "{project_id}" => bench.platform.account.project_id.as_str(),
@@ -400,7 +400,7 @@ async fn operations_that_nobody_implements_are_named_and_only_get_fewer() {
         let reply = bench.send(method, &path.join("/"), &[("X-Auth-Token", &token)], "").await;
         if reply.status == StatusCode::NOT_IMPLEMENTED {
             assert!(reply.body.to_string().contains("is not implemented by this platform"), "{}", reply.body);
-            unimplemented.push_str(&format!("{} {} {}\n", operation.catalogue, operation.method, operation.template));
+            unimplemented.push_str(&format!("{} {} {}\n", operation.service, operation.method, operation.path));
         }
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/unimplemented-operations.txt");

@@ -3,7 +3,6 @@
 //! A [`Reply`] keeps the document as the service sent it, unknown fields included; views such as
 //! [`modelarts::training_job::TrainingJob`] only read from it.
 
-pub mod catalogue;
 pub mod error;
 mod fetch;
 pub mod modelarts;

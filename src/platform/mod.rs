@@ -7,7 +7,6 @@
 //! planes, one for the object store. Every request is authenticated at the door (`authenticate`), then routed by its path.
 
 mod authenticate;
-pub mod catalogue;
 pub mod error;
 pub mod files;
 pub mod identity;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::catalogue;
+use crate::catalogue;
 
 /// Which service a path belongs to; decides the shape of its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

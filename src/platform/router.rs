@@ -9,9 +9,9 @@ use axum::routing::get;
 use axum::{Extension, Router, middleware};
 
 use super::authenticate::{self, RequestId};
-use super::catalogue;
 use super::identity::{Identity, routes};
 use super::reply::{self, Service};
+use crate::catalogue;
 
 /// The routes of all services behind the door that authenticates.
 pub(crate) fn router(identity: Arc<Identity>, endpoints: routes::Endpoints, services: Router) -> Router {
@@ -33,7 +33,7 @@ async fn unknown(Extension(request_id): Extension<RequestId>, request: Request) 
         Some(operation) => (
             StatusCode::NOT_IMPLEMENTED,
             "Platform.0501",
-            format!("{} ({method} {}) is not implemented by this platform", operation.name, operation.template),
+            format!("{} ({method} {}) is not implemented by this platform", operation.name, operation.path),
         ),
         None => (
             StatusCode::NOT_FOUND,

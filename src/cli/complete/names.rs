@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Instant;
 
-use crate::api::catalogue;
+use crate::catalogue;
 use crate::cli::complete::cache::{Item, Names};
 use crate::cli::complete::{Candidate, remote};
 use crate::settings::env::Env;

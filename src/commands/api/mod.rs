@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use self::fields::Field;
 use self::pages::{Asked, Paging};
-use crate::api::{Api, Request, catalogue};
+use crate::api::{Api, Request};
+use crate::catalogue;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, nearest};
 use crate::ui::{Document, Format};

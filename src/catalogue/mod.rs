@@ -1,8 +1,10 @@
-//! Which operations the control planes have, by method and path: for `ma-cli api`, completion and suggestions.
+//! Which operations the control planes have, by method and path: for `ma-cli api`, completion and suggestions, and for the embedded
+//! platform, which answers what it does not implement by its name.
+//!
+//! Facts of the API alone: what client and platform send each other, each knows by itself.
 
-/// Method, path template, operation and catalogue, one operation a line, separated by tabs; made by `scripts/refresh-data`. The
-/// platform reads the same table, so that neither can know a path that the other does not.
-const TABLE: &str = include_str!("../platform/data/operations.tsv");
+/// Method, path template, operation and catalogue, one operation a line, separated by tabs; made by `scripts/refresh-data`.
+const TABLE: &str = include_str!("operations.tsv");
 
 /// One operation of a control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,12 @@ pub fn service(path: &str) -> Option<&'static str> {
     fitting(path).min_by_key(is_open).map(|operation| operation.service)
 }
 
+/// Whether the path is that of an operation whose second segment is a word, so that no project id stands there.
+pub fn is_without_project(path: &str) -> bool {
+    let has_word = |template: &str| template.split('/').nth(2).is_some_and(|segment| !segment.starts_with('{'));
+    fitting(path).any(|operation| has_word(operation.path))
+}
+
 fn fitting(path: &str) -> impl Iterator<Item = Operation> {
     operations().filter(move |operation| fits(operation.path, path))
 }
@@ -67,18 +75,28 @@ fn fits(template: &str, path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{find, operations, paths, service};
+    use super::{TABLE, find, operations, paths, service};
 
     #[test]
-    fn every_operation_finds_itself_and_its_service() {
-        assert!(operations().count() > 500, "the table is cut short");
+    fn every_line_is_an_operation_and_finds_itself_and_its_service() {
+        let lines = TABLE.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(operations().count(), lines);
+        assert!(lines > 500, "the table is cut short: {lines}");
         for operation in operations() {
             assert_eq!(find(operation.method, operation.path), Some(operation));
+            assert!(["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD"].contains(&operation.method), "{operation:?}");
             assert!(["modelarts", "iam", "swr", "dli"].contains(&operation.service), "{operation:?}");
         }
         assert_eq!(service("/v3/projects"), Some("iam"));
         assert_eq!(service("/v2/p1/training-jobs/j1"), Some("modelarts"));
         assert_eq!(service("/v9/nothing"), None);
+    }
+
+    #[test]
+    fn literal_paths_win_and_unknown_ones_are_not_found() {
+        assert_eq!(find("GET", "/v3/projects").map(|operation| operation.name), Some("KeystoneListProjects"));
+        assert_eq!(find("GET", "/v3/nothing/of/the/kind"), None);
+        assert_eq!(find("PATCH", "/v3/projects"), None);
     }
 
     #[test]
