@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
         print()
         print(report.markdown(chosen, results))
     if arguments.readme:
-        report.into_readme(programs.ROOT / "README.md", report.markdown(chosen, results))
+        report.into_readme(programs.ROOT / "README.md", "copy", report.markdown(chosen, results))
     if arguments.json:
         arguments.json.write_text(json.dumps(report.document(results, everything), indent=1) + "\n")
 

@@ -10,7 +10,6 @@ from benchmark.measure import Run
 from benchmark.rows import Row
 from benchmark.targets import TARGETS, Results
 
-BEGIN = "<!-- scripts/bench copy --readme: begin -->"
 END = "<!-- end -->"
 
 
@@ -81,10 +80,11 @@ def markdown(chosen: List[Row], results: Results) -> str:
     return "\n".join(lines)
 
 
-def into_readme(path: Path, table: str) -> None:
-    """Replaces what stands between the two marks."""
+def into_readme(path: Path, subject: str, table: str) -> None:
+    """Replaces what stands between the two marks of that subject."""
     text = path.read_text()
-    begin = text.index(BEGIN) + len(BEGIN)
+    mark = f"<!-- scripts/bench {subject} --readme: begin -->"
+    begin = text.index(mark) + len(mark)
     # Other parts of the file end with the same mark.
     end = text.index(END, begin)
     path.write_text(f"{text[:begin]}\n{table}\n{text[end:]}")
