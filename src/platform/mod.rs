@@ -7,6 +7,7 @@
 //! planes, one for the object store. Every request is authenticated at the door (`authenticate`), then routed by its path.
 
 mod authenticate;
+mod connections;
 pub mod error;
 pub mod files;
 pub mod identity;

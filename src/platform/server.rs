@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::serve::ListenerExt as _;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +20,7 @@ use super::modelarts::{self, Capacity, Training, TrainingOptions};
 use super::obs::{KeyRing, ObjectStore};
 use super::options::Options;
 use super::state::State;
-use super::{files, profile, router};
+use super::{connections, files, profile, router};
 
 /// How long requests that are under way may take to end when the platform is stopped; a little longer than the object store
 /// waits for its own.
@@ -92,8 +91,10 @@ impl Platform {
             clock: options.clock,
         })?;
         let router = router::router(identity, endpoints, modelarts::routes(Arc::clone(&training)));
-        let servers =
-            vec![tokio::spawn(serve(control, router, shutdown.clone())), tokio::spawn(objects.serve(store, shutdown.clone()))];
+        let servers = vec![
+            tokio::spawn(connections::serve(control, TowerToHyperService::new(router), shutdown.clone())),
+            tokio::spawn(objects.serve(store, shutdown.clone())),
+        ];
         profile::write(&data_dir, &account, &endpoint, &obs_endpoint)?;
         lock.announce(&endpoint, &obs_endpoint, slots)?;
         tracing::info!(endpoint, obs_endpoint, slots, "ready");
@@ -131,14 +132,4 @@ fn open_state(data_dir: &Path) -> Result<State, Error> {
 fn url(listener: &TcpListener) -> Result<String, Error> {
     let address = listener.local_addr().map_err(|source| Error::Listen { port: 0, source })?;
     Ok(format!("http://{address}"))
-}
-
-async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let listener = listener.tap_io(|connection| {
-        // Small answers must not wait for more; where that cannot be set, they are only slower.
-        let _ = connection.set_nodelay(true);
-    });
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await {
-        tracing::error!(error = &error as &dyn std::error::Error, "the control planes have ended");
-    }
 }

@@ -9,9 +9,11 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, Uri};
 use http_body_util::BodyExt;
+use hyper::server::conn::http1;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
 use super::catalogue::Exchange;
@@ -41,7 +43,7 @@ impl Proxy {
             exchanges: Arc::clone(&exchanges),
         };
         let router = Router::new().fallback(forward).with_state(forwarder);
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(async move { serve(listener, router).await });
         Self { address, exchanges }
     }
 
@@ -52,6 +54,14 @@ impl Proxy {
     /// What was recorded since the last call, in the order of the replies.
     pub(crate) fn take(&self) -> Vec<Exchange> {
         std::mem::take(&mut self.exchanges.lock().unwrap())
+    }
+}
+
+/// Each connection until its client closes it.
+async fn serve(listener: TcpListener, router: Router) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
@@ -101,7 +111,7 @@ mod tests {
         });
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(async move { axum::serve(listener, upstream).await });
+        tokio::spawn(async move { serve(listener, upstream).await });
 
         let proxy = Proxy::start(&format!("http://{address}/")).await;
         let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
