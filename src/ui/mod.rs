@@ -5,6 +5,7 @@
 pub mod chart;
 pub mod defect;
 mod document;
+mod hidden;
 pub mod present;
 pub mod progress;
 mod prompt;
