@@ -11,6 +11,7 @@ pub mod progress;
 mod prompt;
 mod raw;
 mod report;
+mod room;
 pub mod screen;
 mod shape;
 mod table;
@@ -154,7 +155,7 @@ impl Ui {
     /// The expression of `--query` is wrong, or standard output cannot be written.
     pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
         let text = match self.format() {
-            Format::Table => table::grid(&self.options.shape.table(result)?, self.width()),
+            Format::Table => table::grid(&self.options.shape.table(result)?, self.terminals.stdout.then(|| self.width())),
             Format::Csv => table::csv(&self.options.shape.table(result)?, self.terminals.zone),
             format => match result.elements() {
                 Some(elements) if format == Format::Jsonl && !self.has_query() && !self.options.shape.sorts(result) => {
@@ -189,7 +190,9 @@ impl Ui {
     /// # Errors
     /// Standard output cannot be written.
     pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
-        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, self.width()));
+        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, Some(self.width())));
+        // Below the last line stands the cursor.
+        let text = self.screen_size().map_or_else(|| text.clone(), |(rows, _)| table::cut(&text, usize::from(rows) - 1));
         // Home, then clears to the end only after drawing: nothing flickers.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
