@@ -80,7 +80,7 @@ fn start(arguments: &[OsString], env: Env, terminals: Terminals) -> ExitCode {
             let globals = cli::usage::output(arguments);
             match globals.output(env.get("MA_CLI_FORMAT")).map(|options| Ui::new(options, terminals)) {
                 Ok(ui) if ui.format() != ui::Format::Table => ui.report(&misuse.error),
-                _ => plain.note(misuse.text.trim_end()),
+                _ => plain.note_lines(misuse.text.trim_end()),
             }
             ExitCode::from(Kind::Usage.exit_code())
         }

@@ -38,6 +38,7 @@ pub fn run(ctx: &Ctx, args: &AutoCompletionArgs) -> Result<(), Error> {
         "elvish" => "eval (env _MA_CLI_COMPLETE=elvish_source ma-cli | slurp)".to_owned(),
         shell => format!("eval \"$(_MA_CLI_COMPLETE={shell}_source ma-cli)\""),
     };
-    ctx.ui.line("Tips: please paste following shell command to your terminal to activate auto complation.\n")?;
+    ctx.ui.line("Tips: please paste following shell command to your terminal to activate auto complation.")?;
+    ctx.ui.line("")?;
     ctx.ui.ok(&line)
 }

@@ -265,6 +265,11 @@ impl Ui {
         self.tell("note", message, &line);
     }
 
+    /// Writes text to standard error, with the lines that it has.
+    pub fn note_lines(&self, text: &str) {
+        self.tell("note", text, &format!("{}\n", text::printable_lines(text)));
+    }
+
     /// Prints the error: text, or one JSON line when a document format was chosen.
     pub fn report(&self, error: &Error) {
         self.write_error(&self.error_text(error));
@@ -293,8 +298,9 @@ impl Ui {
         let _ = stderr().lock().write_all(text.as_bytes());
     }
 
+    /// One line, whatever names are in it.
     fn shown(&self, message: &str) -> String {
-        text::printable_lines(message)
+        text::escaped(message)
     }
 
     /// The word in colour, if the stream it goes to is a terminal (or colour is forced) and nobody asked for plain text.
