@@ -24,7 +24,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use present::{Document, Present, Table};
 pub use shape::Shape;
@@ -168,13 +168,18 @@ impl Ui {
         self.remote_text(&text)
     }
 
-    /// Shows a result that is no table: in the chosen format, or in this one where rows were chosen.
+    /// Shows a result that is no table: in the chosen format, or in this one where none was chosen.
     ///
     /// # Errors
-    /// As [`Ui::emit`].
+    /// As [`Ui::emit`]; rows were asked for as csv.
     pub fn emit_as(&self, result: &dyn Present, instead: Format) -> Result<(), Error> {
         let format = match self.format() {
-            Format::Table | Format::Csv => instead,
+            Format::Table => instead,
+            Format::Csv => {
+                return Err(
+                    Error::new(Kind::Usage, "this has no rows that could be written as csv").hint("give -F json or -F yaml")
+                );
+            }
             chosen => chosen,
         };
         self.remote_text(&document::render(result.document(), format, self.options.query.as_deref())?)
@@ -212,6 +217,15 @@ impl Ui {
             self.tell("ok", message, &line);
             Ok(())
         }
+    }
+
+    /// Reports success as [`Ui::ok`] does; with any other format than tables, what was done is the document on standard output.
+    ///
+    /// # Errors
+    /// As [`Ui::emit`].
+    pub fn done(&self, message: &str, document: Value) -> Result<(), Error> {
+        self.ok(message)?;
+        if self.format() == Format::Table { Ok(()) } else { self.emit(&Document(document)) }
     }
 
     /// Writes one line of text for people: to standard output in the table format, else to standard error.
