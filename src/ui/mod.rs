@@ -64,6 +64,8 @@ pub struct Terminals {
     pub stderr: bool,
     /// The process runs in a cell of a Jupyter notebook, which shows standard error, terminal or not.
     pub is_notebook: bool,
+    /// Only ASCII can be shown.
+    pub is_ascii: bool,
     /// `NO_COLOR` is set or the terminal is dumb.
     pub is_plain: bool,
     /// `CLICOLOR_FORCE` is set.

@@ -67,7 +67,7 @@ fn a_notebook_gets_one_line_written_over() {
     let shown = copy(true, &["data", "obs://bench/x/"]);
     assert!(shown.starts_with('\r') && shown.contains("4.88 KiB") && !shown.contains('\u{1b}'), "{shown:?}");
     let last = shown.trim_end().rsplit('\r').next().unwrap();
-    assert!(last.starts_with("1 files, "), "the line is gone before the summary: {shown:?}");
+    assert!(last.starts_with("1 file, "), "the line is gone before the summary: {shown:?}");
     for (is_notebook, arguments) in
         [(false, &["data", "obs://bench/x/"][..]), (true, &["data", "obs://bench/x/", "--no-progress"])]
     {
