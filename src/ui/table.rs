@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use comfy_table::{Cell, ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, TableStyle, Width};
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::ui::room::{self, Need};
 use crate::ui::shape::Sheet;
@@ -29,8 +30,8 @@ pub(super) fn grid(table: &Sheet, width: Option<u16>) -> String {
     let kept = (1..needs.len()).rev().find(|&count| room::share(&needs[..count], width).is_some()).unwrap_or(1);
     let drawn = draw(&first_columns(table, kept), room::share(&needs[..kept], width).as_deref());
     match table.columns[kept..].join(", ") {
-        left if left.is_empty() => drawn,
-        left => format!("{drawn}left out: {left}; see them with --columns or -F csv\n"),
+        left if left.is_empty() || table.rows.is_empty() => drawn,
+        left => drawn + &filled(&format!("left out: {left}; see them with --columns or -F csv"), width),
     }
 }
 
@@ -39,6 +40,24 @@ fn record(table: &Sheet, row: &[String]) -> Sheet {
     let rows = table.columns.iter().zip(row).map(|(column, cell)| vec![column.clone(), cell.clone()]).collect();
     let columns = vec!["field".to_owned(), "value".to_owned()];
     Sheet { columns, rows, is_headless: table.is_headless, has_properties: true, is_chosen: table.is_chosen }
+}
+
+/// The words in lines of that width.
+fn filled(text: &str, width: usize) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for word in text.split(' ') {
+        if column > 0 && column + 1 + word.width() > width {
+            lines.push('\n');
+            column = 0;
+        } else if column > 0 {
+            lines.push(' ');
+            column += 1;
+        }
+        lines.push_str(word);
+        column += word.width();
+    }
+    lines + "\n"
 }
 
 /// The table with so many of its columns.
@@ -84,12 +103,13 @@ pub(super) fn cut(drawn: &str, lines: usize) -> String {
     if all.len() <= lines {
         return drawn.to_owned();
     }
+    let notes = all.iter().rev().take_while(|line| !line.starts_with(['+', '|'])).count();
+    let (rows, notes) = all.split_at(all.len() - notes);
     let is_rule = |line: &&str| line.starts_with('+');
-    let end = all.iter().take(lines.saturating_sub(1)).rposition(is_rule).map_or(0, |index| index + 1);
-    let more = all[end..].iter().filter(|line| is_rule(line)).count();
-    let mut kept: String = all[..end].iter().map(|line| format!("{line}\n")).collect();
-    kept.push_str(&format!("… {more} more\n"));
-    kept
+    let end = rows.iter().take(lines.saturating_sub(1 + notes.len())).rposition(is_rule).map_or(0, |index| index + 1);
+    let more = format!("… {} more", rows[end..].iter().filter(|line| is_rule(line)).count());
+    let shown = rows[..end].iter().copied().chain([more.as_str()]).chain(notes.iter().copied());
+    shown.map(|line| format!("{line}\n")).collect()
 }
 
 /// The `grid` style of Python's tabulate, which the original used.
@@ -236,6 +256,11 @@ mod tests {
         assert_eq!(cut(&drawn, 7), drawn);
         assert_eq!(cut(&drawn, 6), format!("{}\n… 1 more\n", drawn.lines().take(5).collect::<Vec<_>>().join("\n")));
         assert_eq!(cut(&drawn, 4), format!("{}\n… 2 more\n", drawn.lines().take(3).collect::<Vec<_>>().join("\n")));
+        let narrow = grid(&jobs(), Some(80));
+        let notes = "left out: user_name, duration, create_time, description; see them with --columns\nor -F csv\n";
+        assert!(narrow.ends_with(notes), "{narrow}");
+        let cut = cut(&narrow, 8);
+        assert!(cut.lines().count() == 8 && cut.ends_with(&format!("… 1 more\n{notes}")), "{cut}");
     }
 
     #[test]
