@@ -80,7 +80,7 @@ fn start(arguments: &[OsString], env: Env, terminals: Terminals) -> ExitCode {
             let globals = cli::usage::output(arguments);
             match globals.output(env.get("MA_CLI_FORMAT")).map(|options| Ui::new(options, terminals)) {
                 Ok(ui) if ui.format() != ui::Format::Table => ui.report(&misuse.error),
-                _ => plain.note(misuse.text.trim_end()),
+                _ => plain.note_lines(misuse.text.trim_end()),
             }
             ExitCode::from(Kind::Usage.exit_code())
         }
@@ -130,6 +130,7 @@ fn terminals(env: &Env) -> Terminals {
         stdout: env.stdout_is_terminal,
         stderr: env.stderr_is_terminal,
         is_notebook: env.is_notebook(),
+        is_ascii: env.is_ascii(),
         is_plain: env.get("NO_COLOR").is_some() || env.get("TERM") == Some("dumb"),
         is_color_forced: env.get("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
         zone: ui::Zone::read(env.time_zone()),

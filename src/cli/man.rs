@@ -4,6 +4,9 @@ use clap::Command;
 
 use crate::cli::{argv, help};
 
+/// The date of the pages: that of the version in the changelog, once it has one.
+const DATE: &str = "2026-11-22";
+
 /// Every page: its file name (`ma-cli-ma-job-submit.1`, `ma-cli-copying.7`) and its roff text.
 pub fn pages() -> Vec<(String, String)> {
     let mut root = crate::cli::command();
@@ -18,9 +21,13 @@ pub fn pages() -> Vec<(String, String)> {
 fn topic(name: &str, text: &str) -> String {
     let (about, text) = text.split_once('\n').unwrap_or((text, ""));
     let name = format!("ma-cli-{name}");
-    let head = format!(".TH {} 7 \"\" \"ma-cli {}\"\n", name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    let head = head(&name, 7);
     let about = about.trim_end_matches(['.', ':']);
     format!("{head}.SH NAME\n{} \\- {}\n.SH DESCRIPTION\n.nf\n{}\n.fi\n", roff(&name), roff(about), roff(text.trim()))
+}
+
+fn head(name: &str, section: u8) -> String {
+    format!(".TH {} {section} \"{DATE}\" \"ma-cli {}\"\n", name.to_uppercase(), env!("CARGO_PKG_VERSION"))
 }
 
 fn collect(root: &Command, path: &mut Vec<String>, pages: &mut Vec<(String, String)>) {
@@ -40,7 +47,7 @@ fn collect(root: &Command, path: &mut Vec<String>, pages: &mut Vec<(String, Stri
 fn page(root: &Command, path: &[String], name: &str) -> String {
     let command = help::find(root, path);
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut text = format!(".TH {} 1 \"\" \"ma-cli {}\"\n", name.to_uppercase(), env!("CARGO_PKG_VERSION"));
+    let mut text = head(name, 1);
     text.push_str(&format!(".SH NAME\n{} \\- {}\n", roff(name), roff(&about)));
     let usage = help::usage_line(root, path);
     text.push_str(&format!(".SH SYNOPSIS\n{}\n", roff(usage.trim_start_matches("Usage: "))));
@@ -59,13 +66,13 @@ fn page(root: &Command, path: &[String], name: &str) -> String {
             help::names(argument)
         };
         let about = argument.get_help().map(ToString::to_string).unwrap_or_default();
-        text.push_str(&format!(".TP\n{}\n{}\n", roff(&names), roff(&about)));
-        if !argv::is_flag(argument) {
-            let choices = help::choices(argument);
-            if !choices.is_empty() {
-                text.push_str(&format!("One of: {}.\n", roff(&choices.join(", "))));
-            }
+        text.push_str(&format!(".TP\n{}\n{}", roff(&names), roff(&about)));
+        let choices = if argv::is_flag(argument) { Vec::new() } else { help::choices(argument) };
+        if !choices.is_empty() {
+            let end = if about.is_empty() || about.ends_with(['.', ':', '?']) { "" } else { "." };
+            text.push_str(&format!("{end}\nOne of: {}.", roff(&choices.join(", "))));
         }
+        text.push('\n');
     }
     if let Some(examples) = command.get_after_help() {
         let lines = examples.to_string();
@@ -98,4 +105,27 @@ fn roff(text: &str) -> String {
         .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}") } else { line.to_owned() })
         .collect();
     guarded.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{DATE, pages};
+
+    #[test]
+    fn pages_have_a_date_and_whole_sentences() {
+        for (name, page) in pages() {
+            assert!(page.starts_with(".TH ") && page.contains(&format!(" \"{DATE}\" ")), "{name}");
+            let lines: Vec<&str> = page.lines().collect();
+            for pair in lines.windows(2).filter(|pair| pair[1].starts_with("One of: ")) {
+                assert!(pair[0].ends_with(['.', ':', '?']), "{name}: {pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_date_is_that_of_the_version() {
+        let heading = format!("## {} - ", env!("CARGO_PKG_VERSION"));
+        let dates = include_str!("../../CHANGELOG.md").lines().find_map(|line| line.strip_prefix(&heading));
+        assert!(dates.is_none_or(|date| date == DATE), "the changelog dates this version {dates:?}");
+    }
 }

@@ -109,6 +109,10 @@ impl GlobalArgs {
     pub fn output(&self, from_environment: Option<&str>) -> Result<ui::Options, crate::error::Error> {
         let format = self.format.as_deref().or(from_environment).map_or(Ok(ui::Format::default()), str::parse)?;
         let shape = ui::Shape::new(self.columns.as_deref(), self.sort.as_deref(), self.no_header);
+        if self.format.is_some() && format == ui::Format::Csv && self.query.is_some() {
+            return Err(crate::error::Error::new(crate::error::Kind::Usage, "--query gives a document, and csv has rows")
+                .hint("give -F json; or choose columns with --columns"));
+        }
         shape.check(format, self.query.is_some())?;
         Ok(ui::Options {
             format,

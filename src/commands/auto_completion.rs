@@ -1,9 +1,11 @@
 //! `ma-cli auto-completion`: the line to paste, nothing is installed.
 
 use clap::builder::PossibleValue;
+use serde_json::json;
 
 use crate::ctx::Ctx;
 use crate::error::Error;
+use crate::ui::{Document, Format};
 
 /// Print the line that turns on completion in your shell
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,10 @@ pub fn run(ctx: &Ctx, args: &AutoCompletionArgs) -> Result<(), Error> {
         "elvish" => "eval (env _MA_CLI_COMPLETE=elvish_source ma-cli | slurp)".to_owned(),
         shell => format!("eval \"$(_MA_CLI_COMPLETE={shell}_source ma-cli)\""),
     };
-    ctx.ui.line("Tips: please paste following shell command to your terminal to activate auto complation.\n")?;
+    if ctx.ui.format() != Format::Table {
+        return ctx.ui.emit(&Document(json!({"shell": args.shell, "line": line})));
+    }
+    ctx.ui.line("Tips: please paste following shell command to your terminal to activate auto complation.")?;
+    ctx.ui.line("")?;
     ctx.ui.ok(&line)
 }

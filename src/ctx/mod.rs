@@ -176,9 +176,7 @@ impl Ctx {
     /// What charts are drawn with: the locale says whether the terminal shows more than ASCII (POSIX: the first of the three that
     /// is set counts).
     pub fn ink(&self) -> Ink {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.env.get(name)).unwrap_or_default();
-        let locale = locale.to_ascii_lowercase();
-        if locale.contains("utf-8") || locale.contains("utf8") { Ink::Braille } else { Ink::Ascii }
+        if self.env.is_ascii() { Ink::Ascii } else { Ink::Braille }
     }
 
     /// How this run was told which profile and file to use, for commands that a user is advised to run: ` -P dev`, or nothing.

@@ -69,6 +69,13 @@ impl Env {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Whether the locale does not say that more than ASCII can be shown.
+    pub fn is_ascii(&self) -> bool {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| self.get(name)).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        !(locale.contains("utf-8") || locale.contains("utf8"))
+    }
+
     /// Whether a cell of a Jupyter notebook shows what goes to standard error: kernels leave these variables to what they start.
     pub fn is_notebook(&self) -> bool {
         let has_kernel = self.get("JPY_PARENT_PID").is_some() || self.get("JPY_SESSION_NAME").is_some();
@@ -116,6 +123,13 @@ mod tests {
     use std::path::Path;
 
     use super::Env;
+
+    #[test]
+    fn the_first_variable_of_the_locale_decides_what_can_be_shown() {
+        let is_ascii = |variables: &[(&str, &str)]| Env::for_tests(variables, Path::new("/home/u")).is_ascii();
+        assert!(is_ascii(&[]) && is_ascii(&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")]));
+        assert!(!is_ascii(&[("LANG", "C.utf8")]) && !is_ascii(&[("LC_ALL", "de_DE.UTF-8"), ("LANG", "C")]));
+    }
 
     #[test]
     fn only_this_machine_stands_in_for_the_metadata_service() {

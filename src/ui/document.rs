@@ -78,10 +78,47 @@ fn search(expression: &str, document: &Value) -> Result<Value, Error> {
         Error::new(Kind::Usage, format!("--query [{expression}]: {}", error.reason))
             .hint(format!("the expression fails at column {}; JMESPath is described at https://jmespath.org", error.column + 1))
     };
-    let compiled = jmespath::compile(expression).map_err(wrong)?;
+    let compiled = jmespath::compile(expression).or_else(|error| match quoted(expression) {
+        Some(quoted) => jmespath::compile(&quoted).map_err(|_| error),
+        None => Err(error),
+    });
+    let compiled = compiled.map_err(wrong)?;
     let found = compiled.search(document).map_err(wrong)?;
     serde_json::to_value(&*found)
         .map_err(|error| Error::new(Kind::Internal, "the query's result is no document").caused_by(error))
+}
+
+/// The expression with its literals that are no JSON (`` `train` ``) made texts, as the library of the aws command line takes them;
+/// `None` where there are none.
+fn quoted(expression: &str) -> Option<String> {
+    let (mut output, mut is_changed) = (String::with_capacity(expression.len() + 8), false);
+    let mut rest = expression;
+    while let Some(start) = rest.find(['`', '\'', '"']) {
+        let mark = char::from(rest.as_bytes()[start]);
+        let inner = &rest[start + 1..];
+        let end = closing(inner, mark)?;
+        let literal = inner[..end].replace("\\`", "`");
+        if mark == '`' && serde_json::from_str::<Value>(&literal).is_err() {
+            is_changed = true;
+            let text = Value::from(literal.trim_start()).to_string().replace('`', "\\`");
+            output.push_str(&format!("{}`{text}`", &rest[..start]));
+        } else {
+            output.push_str(&rest[..=start + 1 + end]);
+        }
+        rest = &inner[end + 1..];
+    }
+    output.push_str(rest);
+    is_changed.then_some(output)
+}
+
+/// Where the mark stands that ends what it began; one after a backslash does not.
+fn closing(text: &str, mark: char) -> Option<usize> {
+    let mut is_escaped = false;
+    text.char_indices().find_map(|(index, character)| {
+        let ends = character == mark && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
+        ends.then_some(index)
+    })
 }
 
 #[cfg(test)]
@@ -109,5 +146,22 @@ mod tests {
         assert_eq!(render(document.clone(), Format::Json, Some("items[0].id")).unwrap(), "x\n");
         assert_eq!(render(document.clone(), Format::Jsonl, Some("items[].id")).unwrap(), "\"x\"\n\"y\"\n");
         assert_eq!(render(document, Format::Json, Some("items[")).unwrap_err().kind, Kind::Usage);
+    }
+
+    #[test]
+    fn literals_may_be_bare_as_the_aws_command_line_has_them() {
+        let document = json!([{"key": "osc", "n": 1}, {"key": "it's `x`", "n": 2}]);
+        for (query, expected) in [
+            ("[?contains(key,`osc`)]|[0].key", "osc\n"),
+            ("[?key==`osc` && n==`1`].key|[0]", "osc\n"),
+            ("[?key=='osc' && contains(key,` sc`)]|[0].key", "osc\n"),
+            (r"[?contains(key,`it's \`x`)]|[0].key", "it's `x`\n"),
+            (r#"[?"key"=='osc' && contains(key,`o`)]|[0].key"#, "osc\n"),
+        ] {
+            assert_eq!(render(document.clone(), Format::Json, Some(query)).unwrap(), expected, "{query}");
+        }
+        for query in ["[?key==`osc", "`osc` `osc`", "[?key=='`osc`]"] {
+            assert_eq!(render(document.clone(), Format::Json, Some(query)).unwrap_err().kind, Kind::Usage, "{query}");
+        }
     }
 }

@@ -5,11 +5,13 @@
 pub mod chart;
 pub mod defect;
 mod document;
+mod hidden;
 pub mod present;
 pub mod progress;
 mod prompt;
 mod raw;
 mod report;
+mod room;
 pub mod screen;
 mod shape;
 mod table;
@@ -22,7 +24,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub use present::{Document, Present, Table};
 pub use shape::Shape;
@@ -62,6 +64,8 @@ pub struct Terminals {
     pub stderr: bool,
     /// The process runs in a cell of a Jupyter notebook, which shows standard error, terminal or not.
     pub is_notebook: bool,
+    /// Only ASCII can be shown.
+    pub is_ascii: bool,
     /// `NO_COLOR` is set or the terminal is dumb.
     pub is_plain: bool,
     /// `CLICOLOR_FORCE` is set.
@@ -153,7 +157,7 @@ impl Ui {
     /// The expression of `--query` is wrong, or standard output cannot be written.
     pub fn emit(&self, result: &dyn Present) -> Result<(), Error> {
         let text = match self.format() {
-            Format::Table => table::grid(&self.options.shape.table(result)?, self.width()),
+            Format::Table => table::grid(&self.options.shape.table(result)?, self.terminals.stdout.then(|| self.width())),
             Format::Csv => table::csv(&self.options.shape.table(result)?, self.terminals.zone),
             format => match result.elements() {
                 Some(elements) if format == Format::Jsonl && !self.has_query() && !self.options.shape.sorts(result) => {
@@ -166,13 +170,18 @@ impl Ui {
         self.remote_text(&text)
     }
 
-    /// Shows a result that is no table: in the chosen format, or in this one where rows were chosen.
+    /// Shows a result that is no table: in the chosen format, or in this one where none was chosen.
     ///
     /// # Errors
-    /// As [`Ui::emit`].
+    /// As [`Ui::emit`]; rows were asked for as csv.
     pub fn emit_as(&self, result: &dyn Present, instead: Format) -> Result<(), Error> {
         let format = match self.format() {
-            Format::Table | Format::Csv => instead,
+            Format::Table => instead,
+            Format::Csv => {
+                return Err(
+                    Error::new(Kind::Usage, "this has no rows that could be written as csv").hint("give -F json or -F yaml")
+                );
+            }
             chosen => chosen,
         };
         self.remote_text(&document::render(result.document(), format, self.options.query.as_deref())?)
@@ -188,7 +197,9 @@ impl Ui {
     /// # Errors
     /// Standard output cannot be written.
     pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
-        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, self.width()));
+        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, Some(self.width())));
+        // Below the last line stands the cursor.
+        let text = self.screen_size().map_or_else(|| text.clone(), |(rows, _)| table::cut(&text, usize::from(rows) - 1));
         // Home, then clears to the end only after drawing: nothing flickers.
         let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
         self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
@@ -208,6 +219,15 @@ impl Ui {
             self.tell("ok", message, &line);
             Ok(())
         }
+    }
+
+    /// Reports success as [`Ui::ok`] does; with any other format than tables, what was done is the document on standard output.
+    ///
+    /// # Errors
+    /// As [`Ui::emit`].
+    pub fn done(&self, message: &str, document: Value) -> Result<(), Error> {
+        self.ok(message)?;
+        if self.format() == Format::Table { Ok(()) } else { self.emit(&Document(document)) }
     }
 
     /// Writes one line of text for people: to standard output in the table format, else to standard error.
@@ -261,6 +281,11 @@ impl Ui {
         self.tell("note", message, &line);
     }
 
+    /// Writes text to standard error, with the lines that it has.
+    pub fn note_lines(&self, text: &str) {
+        self.tell("note", text, &format!("{}\n", text::printable_lines(text)));
+    }
+
     /// Prints the error: text, or one JSON line when a document format was chosen.
     pub fn report(&self, error: &Error) {
         self.write_error(&self.error_text(error));
@@ -289,8 +314,9 @@ impl Ui {
         let _ = stderr().lock().write_all(text.as_bytes());
     }
 
+    /// One line, whatever names are in it.
     fn shown(&self, message: &str) -> String {
-        text::printable_lines(message)
+        text::escaped(message)
     }
 
     /// The word in colour, if the stream it goes to is a terminal (or colour is forced) and nobody asked for plain text.

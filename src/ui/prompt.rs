@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _};
 
 use crate::auth::secret::Secret;
 use crate::error::{Error, Kind};
+use crate::ui::hidden::{Hidden, Line};
 use crate::ui::{Ui, text};
 
 impl Ui {
@@ -13,12 +14,8 @@ impl Ui {
     /// `--no-input`, or standard input is at its end: the error names the option.
     pub fn ask(&self, question: &str, option: &str) -> Result<String, Error> {
         self.may_ask(option)?;
-        self.write_error(&format!("{}: ", text::printable(question)));
-        let answer = read_line()?;
-        if !self.terminals.stdin {
-            self.write_error("\n");
-        }
-        answer.ok_or_else(|| missing(option))
+        self.write_error(&format!("{}: ", text::escaped(question)));
+        self.answered(read_line()?, option)
     }
 
     /// Asks for a line that may be left out: an empty answer, the end of standard input and `--no-input` all give `None`.
@@ -31,7 +28,7 @@ impl Ui {
         }
         match self.ask(question, "") {
             Ok(answer) => Ok(Some(answer).filter(|answer| !answer.is_empty())),
-            Err(error) if error.kind == Kind::Config => Ok(None),
+            Err(error) if matches!(error.kind, Kind::Config | Kind::Declined) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -45,12 +42,17 @@ impl Ui {
             return self.ask(question, option).map(Secret::new);
         }
         self.may_ask(option)?;
-        match dialoguer::Password::new().with_prompt(question).allow_empty_password(true).interact() {
-            Ok(answer) => Ok(Secret::new(answer)),
-            Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => {
-                Err(Error::new(Kind::Interrupted, "interrupted"))
-            }
-            Err(dialoguer::Error::IO(error)) => Err(Error::new(Kind::Local, "cannot read from the terminal").caused_by(error)),
+        let failed = |error| Error::new(Kind::Local, "cannot read from the terminal").caused_by(error);
+        let hidden = Hidden::enter().map_err(failed)?;
+        self.write_error(&format!("{}: ", text::escaped(question)));
+        let line = hidden.read(self.raw_input()?);
+        drop(hidden);
+        // Enter was not shown either.
+        self.write_error("\n");
+        match line.map_err(failed)? {
+            Line::Text(secret) => Ok(secret),
+            Line::End => Err(unanswered()),
+            Line::Interrupted => Err(Error::new(Kind::Interrupted, "interrupted")),
         }
     }
 
@@ -73,7 +75,7 @@ impl Ui {
         option: &str,
     ) -> Result<(), Error> {
         self.may_ask(option)?;
-        self.write_error(&format!("{} [y/N]: ", text::printable(question)));
+        self.write_error(&format!("{} [y/N]: ", text::escaped(question)));
         // A read cannot be broken off: its thread is left behind, and the end of the program does not wait for it.
         let reading = tokio::task::spawn_blocking(read_line);
         let answer = tokio::select! {
@@ -85,10 +87,15 @@ impl Ui {
             answer = reading => answer,
         };
         let answer = answer.map_err(|error| Error::new(Kind::Local, "cannot read standard input").caused_by(error))??;
-        if !self.terminals.stdin {
+        agreed(&self.answered(answer, option)?)
+    }
+
+    /// The answer; its line ends where no Enter has ended it.
+    fn answered(&self, answer: Option<String>, option: &str) -> Result<String, Error> {
+        if !self.terminals.stdin || answer.is_none() {
             self.write_error("\n");
         }
-        agreed(&answer.ok_or_else(|| missing(option))?)
+        answer.ok_or_else(|| if self.terminals.stdin { unanswered() } else { missing(option) })
     }
 
     fn may_ask(&self, option: &str) -> Result<(), Error> {
@@ -105,6 +112,10 @@ fn agreed(answer: &str) -> Result<(), Error> {
 
 fn missing(option: &str) -> Error {
     Error::new(Kind::Config, format!("{option} is missing and there is nobody to ask")).hint(format!("give {option}"))
+}
+
+fn unanswered() -> Error {
+    Error::new(Kind::Declined, "nothing was done, as the question was not answered")
 }
 
 /// A line of standard input without its line end; `None` at the end.

@@ -6,15 +6,15 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::error::Error;
-use crate::ui::text::{printable, printable_json, printable_lines};
+use crate::ui::text::{escaped, printable_json, printable_lines};
 
 /// For people: the message, its code and request id, causes, hints.
 pub(super) fn text(error: &Error, label: &str, is_debug: bool) -> String {
-    let mut output = format!("{label} {}", printable_lines(&error.message));
+    let mut output = format!("{label} {}", escaped(&error.message));
     match (&error.code, &error.request_id) {
-        (Some(code), Some(id)) => push(&mut output, format_args!(" ({}, request {})", printable(code), printable(id))),
-        (Some(code), None) => push(&mut output, format_args!(" ({})", printable(code))),
-        (None, Some(id)) => push(&mut output, format_args!(" (request {})", printable(id))),
+        (Some(code), Some(id)) => push(&mut output, format_args!(" ({}, request {})", escaped(code), escaped(id))),
+        (Some(code), None) => push(&mut output, format_args!(" ({})", escaped(code))),
+        (None, Some(id)) => push(&mut output, format_args!(" (request {})", escaped(id))),
         (None, None) => {}
     }
     output.push('\n');
@@ -24,13 +24,13 @@ pub(super) fn text(error: &Error, label: &str, is_debug: bool) -> String {
         let message = current.to_string();
         // Wrappers that only repeat what was said are left out, unless traces are wanted.
         if is_debug || !last.contains(&message) {
-            push(&mut output, format_args!("Caused by: {}\n", printable_lines(&message)));
+            push(&mut output, format_args!("Caused by: {}\n", indented(&message)));
         }
         last = message;
         cause = current.source();
     }
     for hint in &error.hints {
-        push(&mut output, format_args!("hint: {}\n", printable_lines(hint)));
+        push(&mut output, format_args!("hint: {}\n", escaped(hint)));
     }
     output
 }
@@ -52,6 +52,11 @@ pub(super) fn json(error: &Error) -> String {
         "hints": error.hints,
     }});
     printable_json(format!("{body}\n"))
+}
+
+/// Causes of libraries may have several lines; none of them looks like a line of ours.
+fn indented(message: &str) -> String {
+    printable_lines(message.trim_end()).replace('\n', "\n    ")
 }
 
 fn push(output: &mut String, arguments: std::fmt::Arguments<'_>) {
@@ -76,8 +81,17 @@ mod tests {
     fn text_names_code_request_cause_and_hint() {
         assert_eq!(
             text(&error(), "[ERROR]", false),
-            "[ERROR] there is no training job [a[2J] (ModelArts.2763, request f00d)\nCaused by: the cause\nhint: list them with: ma-cli ma-job get-job\n"
+            "[ERROR] there is no training job [a\\u{1b}[2J] (ModelArts.2763, request f00d)\nCaused by: the cause\nhint: list them with: ma-cli ma-job get-job\n"
         );
+    }
+
+    #[test]
+    fn d3_1_a_name_forges_no_line() {
+        let error = Error::new(Kind::NotFound, "[x\n[OK] fine]").hint("see [y\n[OK] fine]");
+        let error = error.caused_by(std::io::Error::other("z\n[OK] fine"));
+        let text = text(&error, "[ERROR]", false);
+        assert!(!text.lines().any(|line| line.starts_with("[OK]")), "{text}");
+        assert!(text.contains("[x\\n[OK] fine]"), "{text}");
     }
 
     #[test]

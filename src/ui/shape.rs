@@ -19,13 +19,15 @@ pub(super) struct Sheet {
     /// Whether the headers are left out.
     pub(super) is_headless: bool,
     /// As [`Table::has_properties`].
-    has_properties: bool,
+    pub(super) has_properties: bool,
+    /// Whether the user named the columns.
+    pub(super) is_chosen: bool,
 }
 
 impl From<Table> for Sheet {
     fn from(table: Table) -> Self {
         let columns = table.columns.into_iter().map(str::to_owned).collect();
-        Self { columns, rows: table.rows, is_headless: false, has_properties: table.has_properties }
+        Self { columns, rows: table.rows, has_properties: table.has_properties, ..Self::default() }
     }
 }
 
@@ -42,6 +44,12 @@ pub struct Shape {
 struct Key {
     column: String,
     is_descending: bool,
+}
+
+impl Key {
+    fn is_empty(&self) -> bool {
+        self.column.is_empty()
+    }
 }
 
 impl Shape {
@@ -61,11 +69,16 @@ impl Shape {
         Self { keys: keys.collect(), columns: words(columns).map(str::to_owned).collect(), no_header }
     }
 
-    /// Refuses what only tables have where documents are written.
+    /// Refuses names that are empty, and what only tables have where documents are written.
     ///
     /// # Errors
-    /// Columns or headers are spoken of, and the format or a query makes documents.
+    /// A name is empty; columns or headers are spoken of, and the format or a query makes documents.
     pub fn check(&self, format: Format, has_query: bool) -> Result<(), Error> {
+        let names = [("--columns", self.columns.iter().any(String::is_empty)), ("--sort", self.keys.iter().any(Key::is_empty))];
+        if let Some((option, _)) = names.iter().find(|(_, is_empty)| *is_empty) {
+            return Err(Error::new(Kind::Usage, format!("{option} has a name that is empty"))
+                .hint(format!("give names separated by single commas, as in {option} name,status")));
+        }
         let has_rows = matches!(format, Format::Table | Format::Csv) && !has_query;
         if has_rows || (self.columns.is_empty() && !self.no_header) {
             return Ok(());
@@ -82,6 +95,7 @@ impl Shape {
     pub(super) fn table(&self, result: &dyn Present) -> Result<Sheet, Error> {
         let mut sheet = Sheet::from(result.table());
         sheet.is_headless = self.no_header;
+        sheet.is_chosen = !self.columns.is_empty();
         if self.columns.is_empty() && !self.sorts(result) {
             return Ok(sheet);
         }
@@ -263,7 +277,7 @@ fn is_same(column: &str, name: &str) -> bool {
 }
 
 fn words(list: Option<&str>) -> impl Iterator<Item = &str> {
-    list.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty())
+    list.into_iter().flat_map(|list| list.split(',')).map(str::trim)
 }
 
 fn no_such<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Error {

@@ -23,6 +23,24 @@ pub fn printable(text: &str) -> String {
         .collect()
 }
 
+/// The text in one line, control characters written as escapes (`\n`, `\u{1b}`): a name in a message cannot end the message.
+pub fn escaped(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            _ if !is_hostile(character) => line.push(character),
+            _ if character.is_control() => line.extend(character.escape_debug()),
+            _ => line.extend(character.escape_unicode()),
+        }
+    }
+    line
+}
+
+/// The number with the noun, which is a plural where the number is not 1.
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Control characters, and the invisible marks that reorder text.
 fn is_hostile(character: char) -> bool {
     character.is_control() || matches!(character, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
@@ -97,7 +115,7 @@ mod tests {
 
     use time::macros::datetime;
 
-    use super::{Zone, bytes, duration, exact_time, local_time, printable, printable_json, printable_lines};
+    use super::{Zone, bytes, count, duration, escaped, exact_time, local_time, printable, printable_json, printable_lines};
 
     #[test]
     fn local_times_are_exact_in_data() {
@@ -116,6 +134,7 @@ mod tests {
     fn d3_1_escape_sequences_do_not_reach_the_terminal() {
         assert_eq!(printable_lines("a\x1b[31mred\x07\r\n\tb"), "a[31mred\n\tb");
         assert_eq!(printable("a\nb\u{9b}1m\u{202e}c"), "a b1mc");
+        assert_eq!(escaped("[a\n[OK] b\u{1b}[31m\u{202e}\t'\\é]"), "[a\\n[OK] b\\u{1b}[31m\\u{202e}\\t'\\é]");
         let document = serde_json::json!({"a\u{9b}": "b\u{202e}\u{7f}\u{1b}é\n"});
         let json = printable_json(format!("{document}\n"));
         assert_eq!(json, "{\"a\\u009b\":\"b\\u202e\\u007f\\u001bé\\n\"}\n");
@@ -135,6 +154,11 @@ mod tests {
         for (amount, expected) in cases {
             assert_eq!(bytes(amount), expected);
         }
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| count(number, "file")), ["0 files", "1 file", "2 files"]);
     }
 
     #[test]

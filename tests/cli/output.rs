@@ -72,6 +72,32 @@ fn tables_are_cut_to_columns_and_sorted_and_documents_keep_every_field() {
 }
 
 #[test]
+fn what_was_done_is_a_document_and_csv_has_rows() {
+    let home = Home::new();
+    let run = |arguments: &[&str], variables: &[(&str, &str)]| home.run_with(arguments, variables, "");
+    let completion = run(&["auto-completion", "Fish"], &[("MA_CLI_FORMAT", "json")]);
+    let document: Value = serde_json::from_str(&completion.stdout).unwrap();
+    assert_eq!((completion.code, &document["shell"], completion.stderr.as_str()), (0, &json!("Fish"), ""));
+    let text = run(&["auto-completion", "Fish"], &[]).stdout;
+    assert!(text.ends_with(&format!(".\n\n[OK] {}\n", document["line"].as_str().unwrap())), "{text}");
+    let init = run(&["ma-job", "init", "job.yaml", "--query", "file"], &[]);
+    assert_eq!((init.code, init.stdout.as_str()), (0, "job.yaml\n"), "{init:?}");
+
+    let implied = run(&["auto-completion", "--query", "shell"], &[("MA_CLI_FORMAT", "csv")]);
+    assert_eq!((implied.code, implied.stdout.as_str()), (0, "Bash\n"), "{implied:?}");
+    let wrong: [&[&str]; 4] = [
+        &["auto-completion", "--query", "shell", "-F", "csv"],
+        &["auto-completion", "--columns", ""],
+        &["ma-job", "get-job", "--columns", "name,,status"],
+        &["ma-job", "get-job", "--sort", "name,"],
+    ];
+    for arguments in wrong {
+        let output = run(arguments, &[]);
+        assert_eq!((output.code, output.stdout.as_str()), (2, ""), "{arguments:?} {output:?}");
+    }
+}
+
+#[test]
 fn guessed_spellings_work_and_are_not_shown() {
     let (home, service) = (Home::new(), service());
     let same = |guessed: &[&str], documented: &[&str]| {

@@ -90,19 +90,34 @@ fn secrets_are_asked_for_and_not_echoed() {
 }
 
 #[test]
-fn an_interrupt_at_a_question_ends_with_130_and_writes_nothing() {
+fn an_interrupt_at_a_hidden_question_ends_with_130_and_leaves_the_terminal_as_it_was() {
     let terminal = Terminal::open();
-    terminal.type_line(&format!("{} configure --auth PWD -r cn-north-4", binary().display()));
-    terminal.wait_for("account:");
-    terminal.type_line("");
-    terminal.wait_for("username:");
-    terminal.type_line("ann");
-    terminal.wait_for("password:");
+    // A shell that does not put the terminal right by itself.
+    let ask = |number: u8| {
+        let asked = format!("echo; echo {number}pid=$$; exec {} configure --auth AKSK -r cn-north-4", binary().display());
+        terminal.type_line(&format!("clear; sh -c '{asked}'; echo {number}code=$?"));
+        // What is asked before may still be on the screen.
+        terminal.wait_for(&format!("\n{number}pid="));
+        terminal.wait_for("access key:")
+    };
+    let expect_restored = |number: u8| {
+        let modes = "tr ' ' '\\n' | grep -Exq -- '-(echo|isig|icanon)'";
+        terminal.type_line(&format!("stty -a | {modes}; echo {number}silent=$?"));
+        terminal.wait_for(&format!("{number}silent=1"));
+    };
+    ask(1);
     terminal.tmux(&["send-keys", "C-c"]);
-    // The interrupt ends the shell's line too; its status is asked for on the next one.
-    terminal.wait_for("password:\nready>");
-    terminal.type_line("echo code=$?");
-    terminal.wait_for("code=130");
+    terminal.wait_for("access key:\n[ERROR] interrupted\n1code=130");
+    expect_restored(1);
+    let screen = ask(2);
+    let pid = screen.lines().find_map(|line| line.strip_prefix("2pid=")).unwrap().to_owned();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    terminal.wait_for("2code=143");
+    expect_restored(2);
+    ask(3);
+    terminal.tmux(&["send-keys", "C-d"]);
+    terminal.wait_for("access key:\n[ERROR] nothing was done, as the question was not answered\n3code=1");
+    expect_restored(3);
     assert!(!terminal.home.profile_file().exists());
 }
 
@@ -114,7 +129,12 @@ fn deleting_is_asked_for_and_a_no_is_a_no() {
     an_interrupt_at_the_question_of_a_copy_ends_it(&terminal);
     terminal.type_line(&format!("{} platform stop >stop.log; echo stop=$?", binary().display()));
     terminal.wait_for("stop=0");
-    terminal.type_line(&format!("{} platform reset; echo reset=$?", binary().display()));
+    terminal.type_line(&format!("clear; {} platform reset; echo unanswered=$?", binary().display()));
+    terminal.wait_for("[y/N]");
+    terminal.tmux(&["send-keys", "C-d"]);
+    let screen = terminal.wait_for("unanswered=1");
+    assert!(screen.contains("[y/N]:\n[ERROR] nothing was done, as the question was not answered\n"), "{screen}");
+    terminal.type_line(&format!("clear; {} platform reset; echo reset=$?", binary().display()));
     terminal.wait_for("[y/N]");
     terminal.type_line("n");
     let screen = terminal.wait_for("reset=");

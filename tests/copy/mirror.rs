@@ -166,7 +166,7 @@ async fn a_dry_run_tells_and_does_nothing() {
             "action": "delete", "source": null, "destination": "obs://copies/m/extra", "bytes": 1, "reason": "not in the source",
         })
     );
-    assert!(error.contains("dry run: 1 files, 2 B, would be copied; 1 skipped; 1 would be deleted"), "{error}");
+    assert!(error.contains("dry run: 1 file, 2 B, would be copied; 1 skipped; 1 would be deleted"), "{error}");
     let (table, _) = copy(&store, &home, &up, 0);
     assert!(table.contains("upload") && table.contains("obs://copies/m/extra  (not in the source)"), "{table}");
     let (document, _) = copy(&store, &home, &[up.as_slice(), &["--query", "[].action"]].concat(), 0);

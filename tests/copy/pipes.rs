@@ -172,7 +172,7 @@ async fn the_command_is_a_part_of_pipelines() {
     let fetched = run(&store, &["obs-copy", "obs://copies/in.tar", "-"], b"", usize::MAX);
     assert_eq!(fetched.status.code(), Some(0), "{}", text(&fetched.stderr));
     assert!(fetched.stdout == content, "standard output is the object and nothing else");
-    assert!(text(&fetched.stderr).contains("1 files, 13.0 MiB"), "{}", text(&fetched.stderr));
+    assert!(text(&fetched.stderr).contains("1 file, 13.0 MiB"), "{}", text(&fetched.stderr));
     // Whoever reads has enough: quiet, as with other tools.
     let cut = run(&store, &["obs-copy", "obs://copies/in.tar", "-"], b"", 1000);
     assert_eq!((cut.status.code(), text(&cut.stderr)), (Some(0), String::new()));

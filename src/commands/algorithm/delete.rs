@@ -1,8 +1,11 @@
 //! `algorithm delete`.
 
+use serde_json::json;
+
 use crate::api::modelarts::algorithm;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
+use crate::ui::{Document, Format};
 
 /// Delete algorithms
 ///
@@ -35,14 +38,20 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
         let question = if args.ids.len() == 1 { "Delete it?".to_owned() } else { format!("Delete these {}?", args.ids.len()) };
         ctx.confirm(&question, "-y/--yes").await?;
     }
-    let mut failed = Vec::new();
+    let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for id in &args.ids {
         match algorithm::delete(&api, id).await {
-            Ok(()) => ctx.ui.ok(&format!("Successfully delete algorithm [{id}]"))?,
+            Ok(()) => {
+                ctx.ui.ok(&format!("Successfully delete algorithm [{id}]"))?;
+                deleted.push(id);
+            }
             Err(error) => failed.push(context(id, error)),
         }
     }
     let count = failed.len();
+    if ctx.ui.format() != Format::Table && count < args.ids.len() {
+        ctx.ui.emit(&Document(json!({"deleted": deleted})))?;
+    }
     match failed.pop() {
         None => Ok(()),
         Some(error) if count == args.ids.len() => Err(error),

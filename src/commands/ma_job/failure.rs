@@ -95,7 +95,8 @@ impl Report {
             return;
         }
         let shown = &self.lines[self.lines.len().saturating_sub(SHOWN_LINES)..];
-        ctx.ui.note(&format!("The last {} lines of the log of [{}]:", shown.len(), self.task));
+        let last = if shown.len() == 1 { "line".to_owned() } else { format!("{} lines", shown.len()) };
+        ctx.ui.note(&format!("The last {last} of the log of [{}]:", self.task));
         for line in shown {
             ctx.ui.note(&format!("    {line}"));
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use regex::Regex;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::api::Api;
@@ -17,7 +18,7 @@ use crate::commands::ma_job::named;
 use crate::commands::ma_job::watch::Watch;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::ui::Format;
+use crate::ui::{Document, Format};
 
 /// Print the log of a task
 ///
@@ -73,10 +74,15 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
             Tasks::One(task) => vec![task],
             Tasks::All => named::show(&api, id).await?.tasks(),
         };
-        for path in log::save(&api, id, &tasks, &ctx.env.directory.join(folder)).await? {
+        let paths = log::save(&api, id, &tasks, &ctx.env.directory.join(folder)).await?;
+        for path in &paths {
             ctx.ui.ok(&format!("Successfully download [{}]", path.display()))?;
         }
-        return Ok(());
+        if ctx.ui.format() == Format::Table {
+            return Ok(());
+        }
+        let files: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return ctx.ui.emit(&Document(json!({"files": files})));
     }
     let is_chosen = args.all_tasks || args.no_system || args.grep.is_some() || args.since.is_some() || args.tail.is_some();
     if !is_text && is_chosen {

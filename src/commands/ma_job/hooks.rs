@@ -139,7 +139,7 @@ async fn execute(ctx: &Ctx, program: &str, arguments: &[String], change: &Change
     for output in &outputs {
         let text = String::from_utf8_lossy(output);
         if !text.trim_end().is_empty() {
-            ctx.ui.note(text.trim_end());
+            ctx.ui.note_lines(text.trim_end());
         }
     }
     let message = match status {

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde_json::json;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -65,7 +66,7 @@ pub async fn run(ctx: &Ctx, args: InitArgs) -> Result<(), Error> {
         _ => unwritable(error),
     })?;
     file.write_all(args.from.text().as_bytes()).map_err(unwritable)?;
-    ctx.ui.ok(&format!("Successfully write [{shown}]"))?;
+    ctx.ui.done(&format!("Successfully write [{shown}]"), json!({"file": shown.to_string()}))?;
     ctx.ui.note(&format!("edit it, then: ma-cli ma-job validate {shown}"));
     Ok(())
 }

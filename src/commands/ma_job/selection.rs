@@ -2,6 +2,7 @@
 
 use clap::builder::NonEmptyStringValueParser;
 use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::api::modelarts::training_job::{self, Phase, TrainingJob};
@@ -10,6 +11,7 @@ use crate::commands::ma_job::job_filter::JobFilter;
 use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
+use crate::ui::{Document, Format};
 
 /// Jobs that are handled at once.
 const AT_ONCE: usize = 8;
@@ -45,6 +47,13 @@ pub(super) struct Action<'a> {
     pub(super) yes: bool,
 }
 
+impl Action<'_> {
+    /// The jobs it was done to, for programs.
+    fn document(&self, ids: &[String]) -> Value {
+        json!({(if self.verb == "stop" { "stopped" } else { "deleted" }): ids})
+    }
+}
+
 impl SelectionArgs {
     /// Does it to the jobs, after a question that lists them. One failure does not keep the others from being done.
     ///
@@ -58,7 +67,7 @@ impl SelectionArgs {
         let count = jobs.len() + failures.len();
         if jobs.is_empty() {
             return match failures.len() {
-                0 => ctx.ui.ok(&format!("There is no training job to {}", action.verb)),
+                0 => ctx.ui.done(&format!("There is no training job to {}", action.verb), action.document(&[])),
                 _ => outcome(ctx, action, failures, count),
             };
         }
@@ -68,13 +77,20 @@ impl SelectionArgs {
         let act = &act;
         let each = stream::iter(jobs).map(|job| async move { (job.id(), act(job.id()).await) });
         let mut done = Box::pin(each.buffered(AT_ONCE));
+        let mut ids = Vec::new();
         while let Some((id, result)) = done.next().await {
             match result {
-                Ok(()) => ctx.ui.ok(&format!("Successfully {} training job [{id}]", action.verb))?,
+                Ok(()) => {
+                    ctx.ui.ok(&format!("Successfully {} training job [{id}]", action.verb))?;
+                    ids.push(id);
+                }
                 // Nobody named it, and it has gone on by itself meanwhile.
                 Err(_) if !self.is_by_id() && !is_still_possible(api, action, &id).await => {}
                 Err(error) => failures.push(error.context(&format!("training job [{id}]"))),
             }
+        }
+        if ctx.ui.format() != Format::Table && (failures.is_empty() || !ids.is_empty()) {
+            ctx.ui.emit(&Document(action.document(&ids)))?;
         }
         outcome(ctx, action, failures, count)
     }

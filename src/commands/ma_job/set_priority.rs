@@ -1,6 +1,7 @@
 //! `ma-job set-priority`.
 
 use clap::value_parser;
+use serde_json::json;
 
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::job_id::JobIdArgs;
@@ -30,5 +31,6 @@ pub async fn run(ctx: &Ctx, args: SetPriorityArgs) -> Result<(), Error> {
     let id = args.job.id()?;
     let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     training_job::prioritise(&api, id, args.priority).await.map_err(context)?;
-    ctx.ui.ok(&format!("Successfully set the priority of training job [{id}] to {}", args.priority))
+    let message = format!("Successfully set the priority of training job [{id}] to {}", args.priority);
+    ctx.ui.done(&message, json!({"id": id, "priority": args.priority}))
 }

@@ -1,6 +1,6 @@
 //! `ma-job tag`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::modelarts::{training_check, training_tags};
 use crate::commands::ma_job::lists;
@@ -48,7 +48,9 @@ pub async fn run(ctx: &Ctx, args: TagArgs) -> Result<(), Error> {
     }
     training_tags::remove(&api, &id, &args.remove).await.map_err(context)?;
     training_tags::add(&api, &id, &tags).await.map_err(context)?;
-    ctx.ui.ok(&format!("Successfully change the tags of training job [{id}]"))
+    let set: Map<String, Value> = tags.into_iter().map(|(key, value)| (key, Value::from(value))).collect();
+    let document = json!({"id": id, "set": set, "removed": args.remove});
+    ctx.ui.done(&format!("Successfully change the tags of training job [{id}]"), document)
 }
 
 #[derive(Debug)]

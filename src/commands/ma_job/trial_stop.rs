@@ -1,5 +1,7 @@
 //! `ma-job trial-stop`.
 
+use serde_json::json;
+
 use crate::api::modelarts::autosearch;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -33,5 +35,6 @@ pub async fn run(ctx: &Ctx, args: TrialStopArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let context = |error| Error::from(error).context(&format!("trial [{trial}] of training job [{id}]"));
     autosearch::stop(&api, id, trial).await.map_err(context)?;
-    ctx.ui.ok(&format!("Successfully stop trial [{trial}] of training job [{id}]"))
+    let message = format!("Successfully stop trial [{trial}] of training job [{id}]");
+    ctx.ui.done(&message, json!({"id": id, "stopped": [trial]}))
 }

@@ -1,5 +1,7 @@
 //! `ma-job update`.
 
+use serde_json::json;
+
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::ctx::Ctx;
@@ -28,5 +30,6 @@ pub async fn run(ctx: &Ctx, args: UpdateArgs) -> Result<(), Error> {
     let id = args.job.id()?;
     let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     training_job::describe(&api, id, &args.description).await.map_err(context)?;
-    ctx.ui.ok(&format!("Successfully update training job [{id}]"))
+    let document = json!({"id": id, "description": args.description});
+    ctx.ui.done(&format!("Successfully update training job [{id}]"), document)
 }

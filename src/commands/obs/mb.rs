@@ -1,5 +1,7 @@
 //! `ma-cli obs mb`.
 
+use serde_json::json;
+
 use super::bucket;
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -23,5 +25,5 @@ pub struct MbArgs {
 pub async fn run(ctx: &Ctx, args: MbArgs) -> Result<(), Error> {
     let url = bucket(&args.bucket)?;
     ctx.obs()?.create_bucket(&url.bucket).await?;
-    ctx.ui.ok(&format!("bucket: [{url}]"))
+    ctx.ui.done(&format!("bucket: [{url}]"), json!({"bucket": url.bucket}))
 }

@@ -1,5 +1,7 @@
 //! `ma-cli obs rb`.
 
+use serde_json::json;
+
 use super::bucket;
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -23,5 +25,5 @@ pub struct RbArgs {
 pub async fn run(ctx: &Ctx, args: RbArgs) -> Result<(), Error> {
     let url = bucket(&args.bucket)?;
     ctx.obs()?.delete_bucket(&url.bucket).await?;
-    ctx.ui.ok(&format!("removed: [{url}]"))
+    ctx.ui.done(&format!("removed: [{url}]"), json!({"removed": url.bucket}))
 }

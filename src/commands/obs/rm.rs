@@ -1,5 +1,7 @@
 //! `ma-cli obs rm`.
 
+use serde_json::json;
+
 use super::object;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -36,7 +38,7 @@ pub async fn run(ctx: &Ctx, args: RmArgs) -> Result<(), Error> {
     // The store does not say whether there was anything to delete.
     client.head(&url).await?;
     client.delete(&url).await?;
-    ctx.ui.ok(&format!("deleted: [{url}]"))
+    ctx.ui.done(&format!("deleted: [{url}]"), json!({"url": url.to_string(), "deleted": 1}))
 }
 
 async fn delete_below(ctx: &Ctx, args: &RmArgs) -> Result<(), Error> {
@@ -64,5 +66,6 @@ async fn delete_below(ctx: &Ctx, args: &RmArgs) -> Result<(), Error> {
     if !left.is_empty() {
         return Err(Error::new(Kind::Partial, format!("{} objects were deleted, {} were left", deleted, left.len())));
     }
-    ctx.ui.ok(&format!("deleted: [{deleted}] objects below [{url}]"))
+    let document = json!({"url": url.to_string(), "deleted": deleted});
+    ctx.ui.done(&format!("deleted: [{deleted}] objects below [{url}]"), document)
 }

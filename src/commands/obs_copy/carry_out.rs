@@ -9,7 +9,7 @@ use crate::commands::obs_copy::watch::Watch;
 use crate::copy::report::Recording;
 use crate::copy::{self, Plan};
 use crate::ctx::Ctx;
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use crate::obs;
 
 /// Copies, with progress and report; then deletes, if that was asked for.
@@ -31,7 +31,14 @@ pub(super) async fn carry_out(
     // The progress line goes before anything is said.
     drop(watch);
     let way_on = heard.tell(ctx);
-    let mut summary = copied.map_err(|error| way_on.iter().fold(Error::from(error), |error, way_on| error.hint(way_on)))?;
+    let failed = |error: copy::Error| match (&way_on, Error::from(error)) {
+        (Some(way_on), error) => error.hint(way_on),
+        (None, error) if error.kind == Kind::Interrupted => {
+            error.hint("run the same command again; with --update, what has arrived is not copied twice")
+        }
+        (None, error) => error,
+    };
+    let mut summary = copied.map_err(failed)?;
     let deleted = match options.selection.seen {
         Some(_) => mirror::run(ctx, client, &plan, options, (&mut summary, args.yes), cancel).await?,
         None => 0,

@@ -36,7 +36,7 @@ pub(super) async fn run(
     }
     if !is_sure {
         let folders = if extras.folders > 0 { format!(" and {} folders", extras.folders) } else { String::new() };
-        let amount = format!("{} files ({}){folders}", extras.files, text::bytes(extras.bytes));
+        let amount = format!("{} ({}){folders}", text::count(extras.files, "file"), text::bytes(extras.bytes));
         ctx.confirm(&format!("Delete {amount} in [{place}] that the source does not have?"), "-y/--yes").await?;
     }
     let deleted = extras.delete(client, options, cancel).await?;

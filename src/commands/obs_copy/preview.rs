@@ -42,13 +42,16 @@ pub(super) async fn run(
     }
     match summary.failed {
         0 => Ok(()),
-        failed => Err(Error::new(Kind::Partial, format!("{failed} of {} files would not be copied", summary.files + failed))),
+        failed => Err(Error::new(
+            Kind::Partial,
+            format!("{failed} of {} would not be copied", text::count(summary.files + failed, "file")),
+        )),
     }
 }
 
 fn sentence(summary: &Summary, deleted: u64) -> String {
     let Summary { files, bytes, skipped, failed, .. } = summary;
-    let mut sentence = format!("dry run: {files} files, {}, would be copied", text::bytes(*bytes));
+    let mut sentence = format!("dry run: {}, {}, would be copied", text::count(*files, "file"), text::bytes(*bytes));
     for (count, what) in [(*skipped, "skipped"), (deleted, "would be deleted"), (*failed, "would fail")] {
         if count > 0 {
             let _ = write!(sentence, "; {count} {what}");
@@ -126,7 +129,7 @@ fn text_line(buffer: &mut String, action: &Action<'_>) {
 
 /// One line an object, whatever its name.
 fn push_printable(buffer: &mut String, text: &str) {
-    if text.chars().any(char::is_control) { buffer.extend(text.escape_debug()) } else { buffer.push_str(text) }
+    if text.chars().any(char::is_control) { buffer.push_str(&text::escaped(text)) } else { buffer.push_str(text) }
 }
 
 fn json_line(buffer: &mut String, action: &Action<'_>) {

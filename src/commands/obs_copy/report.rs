@@ -26,7 +26,8 @@ impl Report {
         let deleted = if self.deleted == 0 { String::new() } else { format!("; {} deleted", self.deleted) };
         let failed = if *failed == 0 { String::new() } else { format!("; {failed} failed") };
         let kept = if *not_deleted == 0 { String::new() } else { format!("; {not_deleted} not deleted") };
-        format!("{files} files, {} in {seconds:.2} s ({rate}/s){checked}{skipped}{deleted}{failed}{kept}", text::bytes(*bytes))
+        let moved = format!("{}, {} in {seconds:.2} s ({rate}/s)", text::count(*files, "file"), text::bytes(*bytes));
+        format!("{moved}{checked}{skipped}{deleted}{failed}{kept}")
     }
 
     /// Lists what failed; an error if anything did.
@@ -47,14 +48,18 @@ fn verdict(summary: &Summary) -> Option<(String, &'static str)> {
     match (failed, not_deleted) {
         (0, 0) => None,
         (0, _) => Some((
-            format!("{not_deleted} files that the source does not have were not deleted"),
+            format!("{} that the source does not have {} not deleted", text::count(not_deleted, "file"), were(not_deleted)),
             "everything was copied; run the same command again after putting the causes right",
         )),
         _ => Some((
-            format!("{failed} of {} files were not copied", files + failed),
+            format!("{failed} of {} {} not copied", text::count(files + failed, "file"), were(failed)),
             "the rest was copied; run the same command again after putting the causes right",
         )),
     }
+}
+
+fn were(number: u64) -> &'static str {
+    if number == 1 { "was" } else { "were" }
 }
 
 impl Present for Report {
@@ -101,10 +106,10 @@ mod tests {
         summary.fail_deletion("extra".to_owned(), Error::Cancelled);
         assert_eq!((summary.failed, summary.not_deleted, summary.failures.len(), summary.is_complete()), (0, 1, 1, false));
         let (message, hint) = verdict(&summary).unwrap();
-        assert_eq!(message, "1 files that the source does not have were not deleted");
+        assert_eq!(message, "1 file that the source does not have was not deleted");
         assert!(hint.starts_with("everything was copied"), "{hint}");
         let mut summary = Summary { files: 3, ..Summary::default() };
         summary.fail("a".to_owned(), Error::Cancelled);
-        assert_eq!(verdict(&summary).unwrap().0, "1 of 4 files were not copied");
+        assert_eq!(verdict(&summary).unwrap().0, "1 of 4 files was not copied");
     }
 }

@@ -27,7 +27,7 @@ pub(super) async fn run(ctx: &Ctx, instead: Instead, id: Option<&str>, is_agreed
         return match id {
             Some(id) => Err(Error::new(Kind::NotFound, format!("there is no unfinished copy [{id}]"))
                 .hint("see: ma-cli obs-copy --list-unfinished")),
-            None => ctx.ui.ok("nothing is unfinished"),
+            None => ctx.ui.done("nothing is unfinished", json!({"given_up": 0})),
         };
     }
     if !is_agreed {
@@ -51,7 +51,7 @@ pub(super) async fn run(ctx: &Ctx, instead: Instead, id: Option<&str>, is_agreed
     if left > 0 {
         return Err(Error::new(Kind::Partial, format!("{gone} unfinished copies were given up, {left} were left")));
     }
-    ctx.ui.ok(&format!("given up: [{gone}] unfinished copies"))
+    ctx.ui.done(&format!("given up: [{gone}] unfinished copies"), json!({"given_up": gone}))
 }
 
 struct Transfers(Vec<Unfinished>);

@@ -4,10 +4,13 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::LogsArgs;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::platform::files;
+use crate::ui::{Format, Present, Table};
 
 /// How often a followed log is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -30,16 +33,48 @@ pub(super) async fn run(ctx: &Ctx, args: LogsArgs) -> Result<(), Error> {
         let start = start_of_last(&mut file, lines).map_err(local)?;
         file.seek(SeekFrom::Start(start)).map_err(local)?;
     }
+    let format = ctx.ui.format();
+    if args.follow && !matches!(format, Format::Table | Format::Jsonl) {
+        return Err(Error::new(Kind::Usage, "what is followed is text or JSON Lines").hint("give -F jsonl"));
+    }
+    let mut unwritten = Vec::new();
     loop {
         let mut piece = Vec::new();
         let length = file.by_ref().take(PIECE).read_to_end(&mut piece).map_err(local)?;
-        if length > 0 {
+        if format == Format::Table {
             ctx.ui.remote_text(&String::from_utf8_lossy(&piece))?;
-        } else if args.follow {
-            tokio::time::sleep(LOOK_EVERY).await;
         } else {
-            return Ok(());
+            unwritten.append(&mut piece);
         }
+        if format == Format::Jsonl {
+            let end = unwritten.iter().rposition(|byte| *byte == b'\n').map_or(0, |index| index + 1);
+            ctx.ui.emit(&Lines::read(unwritten.drain(..end).as_slice()))?;
+        }
+        match (length, args.follow) {
+            (1.., _) => {}
+            (0, true) => tokio::time::sleep(LOOK_EVERY).await,
+            (0, false) if format == Format::Table => return Ok(()),
+            (0, false) => return ctx.ui.emit(&Lines::read(&unwritten)),
+        }
+    }
+}
+
+/// Lines of the log, for programs.
+struct Lines(Vec<String>);
+
+impl Lines {
+    fn read(bytes: &[u8]) -> Self {
+        Self(String::from_utf8_lossy(bytes).lines().map(str::to_owned).collect())
+    }
+}
+
+impl Present for Lines {
+    fn table(&self) -> Table {
+        Table { rows: self.0.iter().map(|line| vec![line.clone()]).collect(), ..Table::new(["line"]) }
+    }
+
+    fn document(&self) -> Value {
+        self.0.iter().map(|line| json!({"line": line})).collect()
     }
 }
 

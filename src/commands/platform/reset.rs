@@ -1,5 +1,7 @@
 //! `ma-cli platform reset`.
 
+use serde_json::json;
+
 use super::{ResetArgs, failure};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -9,7 +11,8 @@ use crate::platform::{self, reset};
 pub(super) fn run(ctx: &Ctx, args: ResetArgs) -> Result<(), Error> {
     let data_dir = args.place.resolve(ctx);
     if !reset::is_platform(&data_dir) {
-        return ctx.ui.ok(&format!("Nothing to delete: there is no platform in [{}]", data_dir.display()));
+        let message = format!("Nothing to delete: there is no platform in [{}]", data_dir.display());
+        return ctx.ui.done(&message, json!({"data_dir": data_dir.display().to_string(), "deleted": false}));
     }
     let explain = |error| match error {
         platform::Error::Running { .. } => Error::new(Kind::Conflict, "the platform is running").hint("ma-cli platform stop"),
@@ -21,5 +24,6 @@ pub(super) fn run(ctx: &Ctx, args: ResetArgs) -> Result<(), Error> {
         ctx.ui.confirm(&question, "-y/--yes")?;
     }
     reset.carry_out().map_err(explain)?;
-    ctx.ui.ok(&format!("The platform in [{}] is deleted", data_dir.display()))
+    let message = format!("The platform in [{}] is deleted", data_dir.display());
+    ctx.ui.done(&message, json!({"data_dir": data_dir.display().to_string(), "deleted": true}))
 }

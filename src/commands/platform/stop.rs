@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{StopArgs, failure, status};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -17,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(super) async fn run(ctx: &Ctx, args: StopArgs) -> Result<(), Error> {
     let data_dir = args.place.resolve(ctx);
     let record = match status::settled(&data_dir, ENDED_WITHIN).await? {
-        Status::Stopped => return ctx.ui.ok("The platform is not running"),
+        Status::Stopped => return ctx.ui.done("The platform is not running", json!({"state": "stopped"})),
         Status::Busy => {
             return Err(Error::new(Kind::Timeout, format!("the platform in [{}] is starting or ending", data_dir.display())));
         }
@@ -36,7 +38,7 @@ pub(super) async fn run(ctx: &Ctx, args: StopArgs) -> Result<(), Error> {
         }
     };
     match tokio::time::timeout(ENDED_WITHIN, ended).await {
-        Ok(result) => result.and_then(|()| ctx.ui.ok("The platform is stopped")),
+        Ok(result) => result.and_then(|()| ctx.ui.done("The platform is stopped", json!({"state": "stopped"}))),
         Err(_) => {
             let message = format!("the platform (pid {}) has not ended within {} seconds", record.pid, ENDED_WITHIN.as_secs());
             Err(Error::new(Kind::Timeout, message)

@@ -60,10 +60,11 @@ pub(super) enum Artist {
 }
 
 impl Artist {
-    pub(super) fn new(drawing: Drawing) -> Self {
+    pub(super) fn new(drawing: Drawing, is_ascii: bool) -> Self {
         match drawing {
             Drawing::Terminal => {
                 let style = ProgressStyle::with_template("{wide_bar} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+                let style = if is_ascii { style.progress_chars("=> ") } else { style };
                 Self::Terminal(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10)).with_style(style))
             }
             Drawing::Carriage => Self::Carriage { columns: 0 },

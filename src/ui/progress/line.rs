@@ -63,11 +63,11 @@ fn part(left: u64, rate: f64) -> f64 {
 pub(super) fn text(seen: &Snapshot, estimate: &Estimate) -> String {
     let about = if seen.is_scanned { "" } else { "~" };
     let mut line = format!(
-        "{}/{about}{}, {}/{about}{} files, {}/s",
+        "{}/{about}{}, {}/{about}{}, {}/s",
         text::bytes(seen.bytes),
         text::bytes(seen.total_bytes),
         seen.files,
-        seen.total_files,
+        text::count(seen.total_files, "file"),
         text::bytes(estimate.rate as u64),
     );
     if let Some(left) = estimate.left {
@@ -93,11 +93,11 @@ mod tests {
     fn marks_totals_that_may_grow() {
         let mut seen = Snapshot { bytes: 1024, total_bytes: 3072, total_files: 1, skipped: 2, ..Snapshot::default() };
         let estimate = Meter::default().estimate(&seen, Duration::from_secs(1));
-        assert_eq!(text(&seen, &estimate), "1.00 KiB/~3.00 KiB, 0/~1 files, 1.00 KiB/s, 2 skipped");
+        assert_eq!(text(&seen, &estimate), "1.00 KiB/~3.00 KiB, 0/~1 file, 1.00 KiB/s, 2 skipped");
         seen.is_scanned = true;
         seen.failed = 1;
         let estimate = Estimate { rate: 1024.0, left: Some(Duration::from_secs(2)) };
-        assert_eq!(text(&seen, &estimate), "1.00 KiB/3.00 KiB, 0/1 files, 1.00 KiB/s, 2.00 s left, 2 skipped, 1 failed");
+        assert_eq!(text(&seen, &estimate), "1.00 KiB/3.00 KiB, 0/1 file, 1.00 KiB/s, 2.00 s left, 2 skipped, 1 failed");
     }
 
     #[test]

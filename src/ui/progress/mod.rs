@@ -76,25 +76,26 @@ impl Ui {
             Progress::Auto if self.shows_progress() => Some(Drawing::Terminal),
             Progress::Auto | Progress::None => None,
         };
-        CopyProgress { shown: drawing.and_then(Shown::begin) }
+        CopyProgress { shown: drawing.and_then(|drawing| Shown::begin(drawing, self.terminals.is_ascii)) }
     }
 }
 
 impl Shown {
     /// `None` where no thread can be had: a copy works without being watched.
-    fn begin(drawing: Drawing) -> Option<Self> {
+    fn begin(drawing: Drawing, is_ascii: bool) -> Option<Self> {
         let watched = Arc::<Watched>::default();
         let seen = Arc::clone(&watched);
-        let thread = std::thread::Builder::new().name("progress".to_owned()).spawn(move || watch(&seen, drawing)).ok()?;
+        let thread =
+            std::thread::Builder::new().name("progress".to_owned()).spawn(move || watch(&seen, drawing, is_ascii)).ok()?;
         Some(Self { watched, thread: Some(thread), is_jsonl: drawing == Drawing::Jsonl })
     }
 }
 
 /// Draws from time to time until the copy is over, then takes away what it drew or says how it ended.
-fn watch(watched: &Watched, drawing: Drawing) {
+fn watch(watched: &Watched, drawing: Drawing, is_ascii: bool) {
     let started = Instant::now();
     let mut meter = line::Meter::default();
-    let mut artist = draw::Artist::new(drawing);
+    let mut artist = draw::Artist::new(drawing, is_ascii);
     let mut pause = drawing.patience();
     while !watched.is_over_after(pause) {
         pause = drawing.interval();
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn counts_what_happens_and_ends_with_the_copy() {
-        let progress = CopyProgress { shown: Shown::begin(Drawing::Silent) };
+        let progress = CopyProgress { shown: Shown::begin(Drawing::Silent, true) };
         progress.event(Event::Found { bytes: 3072 });
         progress.event(Event::Skipped { files: 7, bytes: 10 });
         progress.event(Event::Moved(2048));
