@@ -91,6 +91,9 @@ impl From<settings::Error> for Error {
             }
             settings::Error::Vault { .. } => Self::new(Kind::Local, message)
                 .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),
+            settings::Error::Kept { .. } => {
+                Self::new(Kind::Local, message).hint("the profile is logged out; unlock the keyring and run the same command again")
+            }
             settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
             settings::Error::HalfCredential { missing, .. } => {
                 Self::new(Kind::Config, message).hint(format!("set {missing} too"))

@@ -69,6 +69,14 @@ pub enum Error {
         /// Why not.
         source: crate::settings::vault::Error,
     },
+    /// A keyring that does not take the profile's secrets out.
+    #[error("a secret of profile [{profile}] may still be there: {source}")]
+    Kept {
+        /// Which profile.
+        profile: String,
+        /// Why.
+        source: crate::settings::vault::Error,
+    },
     /// No endpoint is known for the service.
     #[error("no endpoint of {service} is known: {why}")]
     NoEndpoint {

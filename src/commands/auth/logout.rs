@@ -1,11 +1,11 @@
 //! `auth logout`.
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::settings::profile::{self, ProfileFile};
-use crate::settings::stored::{Kept, SECRETS, Stored};
+use crate::settings::profile::ProfileFile;
+use crate::settings::stored::Stored;
 use crate::settings::{LOCAL_PROFILE, Origin, Settings};
 
 /// Forget the secrets of a profile and the tokens made with them
@@ -25,7 +25,8 @@ pub struct LogoutArgs {
 /// Forgets them. Settings are not resolved: what no command could use must be forgotten all the more.
 ///
 /// # Errors
-/// The credentials are those of the environment; there is no such profile; the answer was no; the file cannot be edited.
+/// The credentials are those of the environment; there is no such profile; the answer was no; the file cannot be edited; a keyring
+/// keeps the secret.
 pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
     let (flags, env) = (ctx.flags(), &ctx.env);
     let variable = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"].into_iter().find(|name| env.get(name).is_some());
@@ -54,10 +55,8 @@ pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
     if !args.yes {
         ctx.ui.confirm(&format!("Forget the secrets of profile [{name}] in [{}]?", path.display()), "-y/--yes")?;
     }
-    profile::update(&path, name, Map::from_iter(SECRETS.map(|key| (key.to_owned(), Value::Null))))?;
-    if let Err(error) = stored.forget(&Kept::default()) {
-        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
-    }
+    let done = stored.log_out();
     ctx.forget_tokens();
+    done?;
     ctx.ui.ok(&format!("Logged out of profile [{name}]"))
 }
