@@ -5,6 +5,7 @@ mod identity;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,8 @@ pub struct Ctx {
     /// Output and questions.
     pub ui: Ui,
     flags: Flags,
+    /// What stands for the profile of the file.
+    draft: Option<Map<String, Value>>,
     settings: OnceLock<Settings>,
     client: OnceLock<http::Client>,
     authenticator: OnceLock<Authenticator>,
@@ -42,6 +45,7 @@ impl Ctx {
             env,
             ui,
             flags,
+            draft: None,
             settings: OnceLock::new(),
             client: OnceLock::new(),
             authenticator: OnceLock::new(),
@@ -49,6 +53,13 @@ impl Ctx {
             cancel: OnceLock::new(),
             exit_code: OnceLock::new(),
         }
+    }
+
+    /// The same surroundings with this profile in place of the one in the file, to try it before it is written.
+    #[must_use]
+    pub fn with_profile(&self, profile: Map<String, Value>) -> Self {
+        let fresh = Self::new(self.env.clone(), self.ui.clone(), self.flags.clone());
+        Self { draft: Some(profile), ..fresh }
     }
 
     /// What the command line said about settings; for `configure`, which writes rather than resolves them.
@@ -64,7 +75,7 @@ impl Ctx {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }
-        let settings = Settings::resolve(&self.flags, &self.env)?;
+        let settings = Settings::resolve_with(&self.flags, &self.env, self.draft.as_ref())?;
         for warning in &settings.warnings {
             self.ui.warn(warning);
         }

@@ -133,7 +133,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// What to do when credentials are missing or refused.
-const CONFIGURE: &str = "check the credentials with: ma-cli configure";
+pub const CONFIGURE: &str = "check the credentials with: ma-cli configure";
 
 impl From<auth::Error> for Error {
     fn from(error: auth::Error) -> Self {

@@ -14,10 +14,18 @@ impl Settings {
     /// # Errors
     /// A file that cannot be read or understood, a profile that was named and is not there, half an access key.
     pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, Error> {
+        Self::resolve_with(flags, env, None)
+    }
+
+    /// As [`Self::resolve`], with `draft` in place of the profile in the file: one that is about to be written.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn resolve_with(flags: &Flags, env: &Env, draft: Option<&Map<String, Value>>) -> Result<Self, Error> {
         let profile = profile_name(flags, env);
         let config_file = config_file(flags, env, &profile.value);
         let file = ProfileFile::read(&config_file.value)?;
-        let entry = file.get(&profile.value);
+        let entry = draft.or_else(|| file.get(&profile.value));
         // Whoever names a profile or a file means it; falling through to other credentials would act on another account.
         if entry.is_none() && (profile.origin != Origin::Default || config_file.origin != Origin::Default) {
             return Err(missing_profile(&profile.value, &config_file.value, &file));
@@ -37,7 +45,8 @@ impl Settings {
         let comes_before = matches!(&found.identity, Some(Sourced { origin: Origin::Environment(_), .. }));
         let agency = if comes_before && !reader.is_profile_first { None } else { reader.agency()? };
         let mut warnings = Vec::new();
-        if file.is_loose() {
+        // Writing makes the file private.
+        if draft.is_none() && file.is_loose() {
             warnings.push(format!(
                 "[{}] can be read by other users; make it private with: ma-cli configure --fix",
                 config_file.value.display()

@@ -121,3 +121,57 @@ fn a_login_tries_the_password_and_not_a_token_that_it_gave_before() {
         assert_eq!(tokens(), asked, "others use the token that is kept");
     }
 }
+
+#[test]
+fn a_login_writes_only_what_is_not_refused() {
+    let home = Home::new();
+    let iam = SmallServer::start(|request| {
+        if request.starts_with("POST /v3/auth/tokens") && !request.contains("RIGHT") {
+            (401, String::new(), r#"{"error": {"message": "The username or password is wrong.", "code": 401}}"#.to_owned())
+        } else if request.starts_with("POST /v3/auth/tokens") {
+            let body = r#"{"token": {"expires_at": "2999-01-01T00:00:00Z", "project": {"id": "p1"}}}"#;
+            (201, "X-Subject-Token: T0KEN\r\n".to_owned(), body.to_owned())
+        } else {
+            (200, String::new(), r#"{"domains": [{"id": "d1", "name": "acme"}]}"#.to_owned())
+        }
+    });
+    let here = ("MA_CLI_IAM_ENDPOINT", iam.endpoint.as_str());
+    let written = || std::fs::read_to_string(home.profile_file()).unwrap_or_default();
+    let login = |options: &[&str], variables: &[(&str, &str)], password: &str| {
+        home.run_with(&[&["auth", "login"], options].concat(), variables, &format!("{password}\n"))
+    };
+    let user = ["-a", "acme", "-u", "jo", "-r", "cn-north-4"];
+    let output = login(&user, &[here], "RIGHT");
+    assert!(output.code == 0 && output.stdout.starts_with("[OK] Successfully saved"), "{output:?}");
+    let right = written();
+    assert!(right.contains("password: RIGHT"), "{right}");
+
+    let output = login(&[], &[here], "typo");
+    assert_eq!((output.code, output.stdout.as_str(), written().as_str()), (4, "", right.as_str()), "{output:?}");
+    assert!(output.stderr.contains("nothing was saved; try again with: ma-cli auth login\n"), "{output:?}");
+    assert!(!output.stderr.contains("check the credentials with"), "{output:?}");
+    assert_eq!(home.run_with(&["auth", "status"], &[here], "").code, 0);
+
+    // Credentials of the environment would be tried in place of those that are given, and used in place of them.
+    let keys = [here, ("HUAWEICLOUD_SDK_AK", "a"), ("HUAWEICLOUD_SDK_SK", "b")];
+    let output = login(&user, &keys, "other");
+    assert_eq!((output.code, output.stdout.as_str(), written().as_str()), (1, "", right.as_str()), "{output:?}");
+    assert!(output.stderr.contains("environment variable HUAWEICLOUD_SDK_AK"), "{output:?}");
+    let named = [&["-P", "work"], &user[..]].concat();
+    let asked = iam.seen().len();
+    write_iam(&home, &iam.endpoint);
+    assert_eq!(login(&named, &keys[1..], "WRONG").code, 4);
+    assert_eq!(login(&named, &keys[1..], "RIGHT").code, 0);
+    assert!(iam.seen()[asked..].iter().any(|request| request.contains("\"WRONG\"")), "what was given is tried");
+
+    // Where nobody can say, it is kept.
+    let output = login(&[], &[("MA_CLI_IAM_ENDPOINT", "http://127.0.0.1:9")], "later");
+    assert!(output.code == 0 && output.stderr.contains("[WARN] the credentials could not be tried"), "{output:?}");
+    assert!(written().contains("password: later"), "{}", written());
+}
+
+/// Gives the profile `work` an endpoint of its own.
+fn write_iam(home: &Home, endpoint: &str) {
+    let text = std::fs::read_to_string(home.profile_file()).unwrap();
+    std::fs::write(home.profile_file(), format!("{text}work: {{endpoints: {{iam: '{endpoint}'}}}}\n")).unwrap();
+}

@@ -2,6 +2,7 @@
 
 use serde_json::Map;
 
+use crate::commands::auth::login;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::profile::ProfileFile;
@@ -29,11 +30,7 @@ pub struct LogoutArgs {
 /// keeps the secret.
 pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
     let (flags, env) = (ctx.flags(), &ctx.env);
-    let variable = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"].into_iter().find(|name| env.get(name).is_some());
-    if let (Some(name), None, None) = (variable, &flags.profile, &flags.config_file) {
-        return Err(Error::new(Kind::Conflict, format!("the credentials come from the {}", Origin::Environment(name)))
-            .hint("unset HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or name the profile with -P"));
-    }
+    login::refuse_hidden(ctx)?;
     let current = Settings::current_profile(flags, env);
     let name = &current.value;
     if name == LOCAL_PROFILE && flags.config_file.is_none() {

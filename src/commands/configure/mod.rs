@@ -12,7 +12,7 @@ mod writing;
 
 use std::path::PathBuf;
 
-pub use writing::{log_in, write};
+pub use writing::{Draft, write};
 
 use crate::auth::secret::Secret;
 use crate::ctx::Ctx;

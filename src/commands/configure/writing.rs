@@ -1,5 +1,7 @@
 //! Writing a profile: what is asked for, where secrets go, which places belong to it.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
 use crate::commands::configure::ProfileArgs;
@@ -7,7 +9,7 @@ use crate::commands::configure::questions::Questions;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::profile::{self, ProfileFile};
-use crate::settings::stored::Stored;
+use crate::settings::stored::{SECRETS, Stored};
 use crate::settings::vault::Store;
 use crate::settings::{LOCAL_PROFILE, Settings, region};
 
@@ -16,50 +18,80 @@ use crate::settings::{LOCAL_PROFILE, Settings, region};
 /// # Errors
 /// An answer that is needed and cannot be had; a profile file that cannot be edited.
 pub fn write(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
-    write_for(ctx, args, false)
-}
-
-/// As [`write()`], for a login: what the profile says about the user holds, so that only the secret is asked for.
-///
-/// # Errors
-/// As [`write()`].
-pub fn log_in(ctx: &Ctx, args: &ProfileArgs) -> Result<(), Error> {
-    write_for(ctx, args, true)?;
-    // What was given is to be tried, not a token that the same password gave before.
-    ctx.forget_tokens();
-    Ok(())
-}
-
-fn write_for(ctx: &Ctx, args: &ProfileArgs, is_login: bool) -> Result<(), Error> {
-    let name = Settings::current_profile(ctx.flags(), &ctx.env).value;
-    if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
-        return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform, which writes it itself")
-            .hint("choose another name with -P"));
-    }
-    let path = Settings::profile_file(ctx.flags(), &ctx.env);
     if args.fix {
+        let path = Settings::profile_file(ctx.flags(), &ctx.env);
         let done = if profile::make_private(&path)? { "is private now" } else { "was private already" };
         return ctx.ui.ok(&format!("[{}] {done}", path.display()));
     }
-    let file = ProfileFile::read(&path)?;
-    let entry = file.get(&name).cloned().unwrap_or_default();
-    let stored = Stored::read(&path, &name, entry);
-    let store = args.store.as_deref().and_then(Store::parse);
-    let mut changes = if args.gives_nothing() && store.is_some() && stored.is_complete() {
-        Map::new()
-    } else {
-        Questions { ctx, args, stored: &stored, is_login }.answers(&args.mode(&stored))?
-    };
-    places(ctx, args, &stored.entry, &mut changes)?;
-    let kept = stored.keep(store.unwrap_or(stored.store), &mut changes);
-    if let Some(error) = &kept.failure {
-        ctx.ui.warn(&format!("{error}; the secret is kept in the profile file, which is private"));
+    Draft::new(ctx, args, false)?.save(ctx)
+}
+
+/// A profile as it is to be; nothing is written yet.
+#[derive(Debug)]
+pub struct Draft {
+    name: String,
+    path: PathBuf,
+    stored: Stored,
+    /// Where the secrets go.
+    store: Store,
+    changes: Map<String, Value>,
+}
+
+impl Draft {
+    /// The profile of a login: what the profile says about the user holds, so that only the secret is asked for.
+    ///
+    /// # Errors
+    /// As [`write()`].
+    pub fn of_login(ctx: &Ctx, args: &ProfileArgs) -> Result<Self, Error> {
+        Self::new(ctx, args, true)
     }
-    profile::update(&path, &name, changes)?;
-    if let Err(error) = stored.forget(&kept) {
-        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
+
+    fn new(ctx: &Ctx, args: &ProfileArgs, is_login: bool) -> Result<Self, Error> {
+        let name = Settings::current_profile(ctx.flags(), &ctx.env).value;
+        if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
+            return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform, which writes it itself")
+                .hint("choose another name with -P"));
+        }
+        let path = Settings::profile_file(ctx.flags(), &ctx.env);
+        let entry = ProfileFile::read(&path)?.get(&name).cloned().unwrap_or_default();
+        let stored = Stored::read(&path, &name, entry);
+        let store = args.store.as_deref().and_then(Store::parse);
+        let mut changes = if args.gives_nothing() && store.is_some() && stored.is_complete() {
+            Map::new()
+        } else {
+            Questions { ctx, args, stored: &stored, is_login }.answers(&args.mode(&stored))?
+        };
+        places(ctx, args, &stored.entry, &mut changes)?;
+        Ok(Self { name, path, store: store.unwrap_or(stored.store), stored, changes })
     }
-    ctx.ui.ok(&format!("Successfully saved profile [{name}] to [{}]", path.display()))
+
+    /// The whole profile, with its new secrets.
+    pub fn profile(&self) -> Map<String, Value> {
+        let mut profile = self.stored.entry.clone();
+        profile.extend(self.changes.clone());
+        // The new secrets stand here, and what a keyring has of the old ones is not of this profile any more.
+        if SECRETS.iter().any(|key| self.changes.contains_key(*key)) {
+            profile.remove("store");
+        }
+        profile
+    }
+
+    /// Writes it; the secrets go where they belong.
+    ///
+    /// # Errors
+    /// A profile file that cannot be edited.
+    pub fn save(self, ctx: &Ctx) -> Result<(), Error> {
+        let Self { name, path, stored, store, mut changes } = self;
+        let kept = stored.keep(store, &mut changes);
+        if let Some(error) = &kept.failure {
+            ctx.ui.warn(&format!("{error}; the secret is kept in the profile file, which is private"));
+        }
+        profile::update(&path, &name, changes)?;
+        if let Err(error) = stored.forget(&kept) {
+            ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
+        }
+        ctx.ui.ok(&format!("Successfully saved profile [{name}] to [{}]", path.display()))
+    }
 }
 
 impl ProfileArgs {
@@ -76,6 +108,11 @@ impl ProfileArgs {
                 stored.text("auth").unwrap_or_else(|| by_key.unwrap_or("PWD").to_owned())
             }
         }
+    }
+
+    /// Whether the file's mode is all that is to be changed.
+    pub fn only_mends(&self) -> bool {
+        self.fix
     }
 
     /// Whether no option says who the user is.
