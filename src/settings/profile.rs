@@ -166,7 +166,7 @@ fn edit(
 }
 
 /// The file that is meant: people keep it in another folder, with a link here. Replacing the link would leave the old secret there.
-fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         found => return found,
