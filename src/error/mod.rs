@@ -91,6 +91,10 @@ impl From<settings::Error> for Error {
             }
             settings::Error::Vault { .. } => Self::new(Kind::Local, message)
                 .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),
+            settings::Error::Region { origin: settings::Origin::Flag(_), .. } => Self::new(Kind::Usage, message),
+            settings::Error::Region { .. } => {
+                Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
+            }
             settings::Error::Kept { .. } => {
                 Self::new(Kind::Local, message).hint("the profile is logged out; unlock the keyring and run the same command again")
             }

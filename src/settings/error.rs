@@ -77,6 +77,14 @@ pub enum Error {
         /// Why.
         source: crate::settings::vault::Error,
     },
+    /// What was given as a region could not stand in a host name.
+    #[error("[{}] ({origin}) is no name of a region: letters, digits and dashes are expected", name.escape_debug())]
+    Region {
+        /// What was given.
+        name: String,
+        /// Where.
+        origin: crate::settings::Origin,
+    },
     /// No endpoint is known for the service.
     #[error("no endpoint of {service} is known: {why}")]
     NoEndpoint {

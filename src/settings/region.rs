@@ -76,6 +76,14 @@ pub fn is_known(region: &str) -> bool {
     table().regions.contains_key(region)
 }
 
+/// The name of a region as it can stand in a host name, in small letters; anything else could name another host.
+pub fn parse(name: &str) -> Option<String> {
+    let name = name.to_ascii_lowercase();
+    let is_label = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_whole = !name.starts_with('-') && !name.ends_with('-') && (1..=63).contains(&name.len());
+    (is_label && is_whole).then_some(name)
+}
+
 /// Which API catalogue the table and the requests were made from: the version of the vendor's SDKs.
 pub fn catalogue() -> &'static str {
     table().source.rsplit(' ').next().unwrap_or_default()
@@ -87,7 +95,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The endpoint of a service in a region: from the table, else by the pattern `https://<service>.<region>.myhuaweicloud.com`
-/// that all but a few regions follow.
+/// that all but a few regions follow. `region` is what [`parse`] gave.
 pub fn endpoint(region: &str, service: Service) -> String {
     table()
         .regions
@@ -112,7 +120,7 @@ pub fn read_file(path: &Path) -> Result<BTreeMap<String, BTreeMap<String, String
 
 #[cfg(test)]
 mod tests {
-    use super::{Service, endpoint, is_known, names};
+    use super::{Service, endpoint, is_known, names, parse};
 
     #[test]
     fn the_table_is_readable_and_gives_urls() {
@@ -124,6 +132,16 @@ mod tests {
         }
         assert!(is_known("cn-north-4"));
         assert!(!is_known("cn-nowhere-1"));
+    }
+
+    #[test]
+    fn a_name_that_could_lead_elsewhere_is_no_region() {
+        assert!(names().all(|name| parse(name).as_deref() == Some(name)));
+        assert_eq!(parse("CN-NORTH-4").as_deref(), Some("cn-north-4"));
+        for name in ["", "-a", "a-", "evil.example/#", "x@127.0.0.1:1/#", "../..", "a\nb", "cn north", "a.b", "cn-n\u{f6}rd"] {
+            assert_eq!(parse(name), None, "{name:?}");
+        }
+        assert_eq!(parse(&"a".repeat(64)), None);
     }
 
     #[test]

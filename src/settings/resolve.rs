@@ -1,5 +1,6 @@
 //! The one function that knows the order of precedence.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -38,7 +39,8 @@ impl Settings {
             // An explicit `-P` or `-C` is a flag and beats the environment; the DEFAULT profile does not.
             is_profile_first: flags.profile.is_some() || flags.config_file.is_some(),
         };
-        let region = reader.value("region", &["REGION_NAME"])?;
+        let regions = reader.regions()?;
+        let region = reader.region(&regions)?;
         let found = reader.identity(&profile.value)?;
         // An agency is for whoever its profile says. Keys that come before the profile are used as they are, unless the command line
         // names the profile: they may be the agency's own, exported.
@@ -59,7 +61,7 @@ impl Settings {
             agency,
             store: reader.store()?,
             network: reader.network(flags)?,
-            endpoints: reader.endpoints(region.as_ref())?,
+            endpoints: reader.endpoints(region.as_ref(), &regions)?,
             region,
             profile,
             config_file,
@@ -123,6 +125,9 @@ fn missing_profile(name: &str, path: &Path, file: &ProfileFile) -> Error {
     file.missing(name)
 }
 
+/// Region names to services to endpoints.
+type Regions = BTreeMap<String, BTreeMap<String, String>>;
+
 /// Reads single values from profile and environment in the order that holds for this run.
 pub(super) struct Reader<'a> {
     pub(super) env: &'a Env,
@@ -164,11 +169,29 @@ impl Reader<'_> {
         Error::Value { path, profile, key: key.to_owned(), message: message.to_owned() }
     }
 
-    fn endpoints(&self, region: Option<&Sourced<String>>) -> Result<Vec<(Service, Sourced<String>)>, Error> {
-        let region_file = match self.text("region_profile")? {
-            Some(path) => region::read_file(&self.env.directory.join(path))?,
-            None => Default::default(),
-        };
+    /// The regions of the profile's own file, with their endpoints.
+    fn regions(&self) -> Result<Regions, Error> {
+        match self.text("region_profile")? {
+            Some(path) => region::read_file(&self.env.directory.join(path)),
+            None => Ok(Regions::default()),
+        }
+    }
+
+    /// The region. The profile's own file may name regions as it likes.
+    fn region(&self, regions: &Regions) -> Result<Option<Sourced<String>>, Error> {
+        let Some(Sourced { value: name, origin }) = self.value("region", &["REGION_NAME"])? else { return Ok(None) };
+        let value = if regions.contains_key(&name) { Some(name.clone()) } else { region::parse(&name) };
+        match value {
+            Some(value) => Ok(Some(Sourced { value, origin })),
+            None => Err(Error::Region { name, origin }),
+        }
+    }
+
+    fn endpoints(
+        &self,
+        region: Option<&Sourced<String>>,
+        regions: &Regions,
+    ) -> Result<Vec<(Service, Sourced<String>)>, Error> {
         let in_profile = match self.entry.get("endpoints") {
             None | Some(Value::Null) => None,
             Some(Value::Object(endpoints)) => Some(endpoints),
@@ -179,14 +202,16 @@ impl Reader<'_> {
             let profile_value = in_profile
                 .and_then(|endpoints| endpoints.get(service.name()))
                 .and_then(Value::as_str)
-                .or_else(|| region_file.get(&region?.value)?.get(service.name()).map(String::as_str))
+                .or_else(|| regions.get(&region?.value)?.get(service.name()).map(String::as_str))
                 .map(|url| Sourced { value: url.to_owned(), origin: self.origin.clone() });
             let from_environment = self
                 .env
                 .get(service.variable())
                 .map(|url| Sourced { value: url.to_owned(), origin: Origin::Environment(service.variable()) });
-            let derived =
-                || region.map(|region| Sourced { value: region::endpoint(&region.value, service), origin: Origin::Region });
+            let derived = || {
+                let name = region::parse(&region?.value)?;
+                Some(Sourced { value: region::endpoint(&name, service), origin: Origin::Region })
+            };
             if let Some(mut endpoint) = self.first(profile_value, from_environment).or_else(derived) {
                 endpoint.value = with_scheme(&endpoint.value);
                 found.push((service, endpoint));
@@ -345,6 +370,25 @@ lost: {agency_name: helper}
         assert_eq!(steps(None, &[]), [("options", PassedOver), ("environment", PassedOver), ("profile", Used)]);
         assert_eq!(steps(Some("work"), &keys), [("options", Used), ("environment", NotAsked), ("profile", NotAsked)]);
         assert_eq!(steps(Some("bare"), &[]), [("options", PassedOver), ("environment", PassedOver), ("profile", NotAsked)]);
+    }
+
+    #[test]
+    fn a_region_chooses_no_host() {
+        let home = home();
+        for name in ["evil.example/#", "x@127.0.0.1:18443/#", "../..", "cn north"] {
+            let error = resolve(home.path(), None, &[("REGION_NAME", name)]).unwrap_err();
+            assert!(matches!(&error, Error::Region { origin: Origin::Environment("REGION_NAME"), .. }), "{error}");
+        }
+        let settings = resolve(home.path(), None, &[("REGION_NAME", "CN-North-4")]).unwrap();
+        assert_eq!(settings.endpoint(Service::Iam).unwrap().value, "https://iam.cn-north-4.myhuaweicloud.com");
+        // A file of one's own names regions as it likes; nothing is derived from such a name.
+        fs::write(home.path().join("regions.yaml"), "My_Region: {iam: 'https://iam.example'}\n").unwrap();
+        let text = "own: {region: My_Region, region_profile: regions.yaml}\nbad: {region: 'a/b'}\n";
+        fs::write(home.path().join(".modelarts/ma-cli-profile.yaml"), text).unwrap();
+        let settings = resolve(home.path(), Some("own"), &[]).unwrap();
+        assert_eq!(settings.endpoint(Service::Iam).unwrap().value, "https://iam.example");
+        assert!(settings.endpoint(Service::Obs).is_err());
+        assert!(matches!(resolve(home.path(), Some("bad"), &[]), Err(Error::Region { .. })));
     }
 
     #[test]

@@ -206,6 +206,18 @@ fn an_export_leaves_nothing_of_the_one_before() {
     let said = String::from_utf8(output.stdout).unwrap();
     let expected = "STA https://obs.a\nHUAWEICLOUD_SDK_AK=AKB\nHUAWEICLOUD_SDK_SK=SKB\nMA_CLI_METADATA_ENDPOINT=off\nREGION_NAME=cn-east-3\n";
     assert_eq!(said, expected);
+
+    // Fish reads lines of its own; of those for other shells it keeps at least nothing of another account.
+    for option in ["--shell=fish", "--shell=posix"] {
+        let program = crate::support::binary().display().to_string();
+        let script = format!("for p in a b; {program} configure export -P $p {option} | source; end; env | grep ^HUAWEI | sort");
+        let mut fish = std::process::Command::new("fish");
+        fish.args(["--no-config", "-c", &script]).env_clear().current_dir(home.path());
+        fish.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let said = String::from_utf8(fish.output().unwrap().stdout).unwrap();
+        let said: Vec<&str> = said.lines().filter(|line| !line.ends_with('=')).collect();
+        assert_eq!(said, ["HUAWEICLOUD_SDK_AK=AKB", "HUAWEICLOUD_SDK_SK=SKB"], "{option}");
+    }
 }
 
 #[test]

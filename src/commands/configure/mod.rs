@@ -4,6 +4,7 @@ pub mod delete;
 pub mod export;
 pub mod list;
 mod questions;
+mod shell;
 pub mod show;
 pub mod test;
 #[path = "use.rs"]
@@ -63,6 +64,9 @@ pub struct ProfileArgs {
     /// Secret key (AKSK); can be seen in the process list when given here
     #[arg(long, alias = "sk", value_name = "TEXT")]
     secret_key: Option<Secret>,
+    /// Security token of a temporary access key (AKSK); can be seen in the process list when given here
+    #[arg(long, value_name = "TEXT")]
+    security_token: Option<Secret>,
     /// Region [default: REGION_NAME]
     #[arg(short, long, value_name = "TEXT")]
     region: Option<String>,
