@@ -114,6 +114,7 @@ mod keyring {
     use std::time::Duration;
 
     use keyring_core::api::CredentialStore;
+    use linux_keyutils::{KeyRing, KeyRingIdentifier};
 
     use super::{Entry, Error, Store};
     use crate::auth::secret::Secret;
@@ -208,6 +209,9 @@ mod keyring {
 
     fn open(store: Store, stages: &Sender<Stage>) -> Result<Arc<CredentialStore>, String> {
         if store == Store::Keyutils {
+            // Cron, containers and the like have no session keyring; the kernel stands in that of the user, to which nothing lasting
+            // may be linked. This makes one for the thread. Where it cannot, the store says so.
+            let _ = KeyRing::from_special_id(KeyRingIdentifier::Session, true);
             let store = linux_keyutils_keyring_store::Store::new().map_err(|error| error.to_string())?;
             return Ok(store);
         }
