@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn without_home_the_table_of_users_is_asked_and_never_the_working_directory() {
-        let users = "root:x:0:0:root:/root:/bin/sh\n# note\nodd:x:1000\nann:x:1000:1000:,,,:/home/ann:/bin/sh\nrel:x:7:7::rel:\n";
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n# note\nodd:x:1000\nann:x:1000:1000:,,,:/home/ann:/bin/sh\nrel:x:7:7::rel:\n";
         let found = |variable: Option<&str>, user| {
             home(variable.map(str::to_owned).as_ref(), Path::new("/work"), user, || users.to_owned()).display().to_string()
         };

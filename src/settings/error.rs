@@ -32,6 +32,8 @@ pub enum Error {
         path: PathBuf,
         /// The profiles that are there.
         known: Vec<String>,
+        /// The file, if an option named it.
+        named: Option<PathBuf>,
     },
     /// The built-in profile `local` was asked for and no platform was ever started.
     #[error("the profile [local] does not exist yet: no platform was started in [{directory}]")]

@@ -68,11 +68,20 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// A place nobody knows.
-    pub(super) fn store(&self) -> Result<Store, Error> {
+    fn store(&self) -> Result<Store, Error> {
         match self.text("store")? {
             None => Ok(Store::File),
             Some(word) => Store::parse(&word).ok_or_else(|| self.wrong("store", "file, keyring or keyutils is expected")),
         }
+    }
+
+    /// As [`Self::store`], with its origin.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub(super) fn sourced_store(&self) -> Result<Sourced<Store>, Error> {
+        let origin = if self.text("store")?.is_some() { self.origin.clone() } else { Origin::Default };
+        Ok(Sourced { value: self.store()?, origin })
     }
 
     /// A secret of the profile, wherever it is kept. What stands in the file wins.

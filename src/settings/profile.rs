@@ -57,7 +57,8 @@ impl ProfileFile {
 
     /// What to say when there is no profile of that name.
     pub fn missing(&self, name: &str) -> Error {
-        Error::NoProfile { name: name.to_owned(), path: self.path.clone(), known: self.names().map(str::to_owned).collect() }
+        let known = self.names().map(str::to_owned).collect();
+        Error::NoProfile { name: name.to_owned(), path: self.path.clone(), known, named: None }
     }
 
     /// The profile of that name.

@@ -1,13 +1,14 @@
 //! The one function that knows the order of precedence.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use crate::settings::env::Env;
+use crate::settings::place::{config_file, missing_profile, profile_name};
 use crate::settings::profile::ProfileFile;
-use crate::settings::{DEFAULT_PROFILE, Error, Flags, LOCAL_PROFILE, Origin, Service, Settings, Sourced, region};
+use crate::settings::region::Regions;
+use crate::settings::{Error, Flags, Origin, Service, Settings, Sourced, region};
 
 impl Settings {
     /// Resolves all settings from flags, environment and files.
@@ -29,7 +30,7 @@ impl Settings {
         let entry = draft.or_else(|| file.get(&profile.value));
         // Whoever names a profile or a file means it; falling through to other credentials would act on another account.
         if entry.is_none() && (profile.origin != Origin::Default || config_file.origin != Origin::Default) {
-            return Err(missing_profile(&profile.value, &config_file.value, &file));
+            return Err(missing_profile(flags, &profile.value, &config_file.value, &file));
         }
         let empty = Map::new();
         let reader = Reader {
@@ -50,8 +51,9 @@ impl Settings {
         // Writing makes the file private.
         if draft.is_none() && file.is_loose() {
             warnings.push(format!(
-                "[{}] can be read by other users; make it private with: ma-cli configure --fix",
-                config_file.value.display()
+                "[{}] can be read by other users; make it private with: ma-cli configure{} --fix",
+                config_file.value.display(),
+                flags.options()
             ));
         }
         Ok(Self {
@@ -59,7 +61,7 @@ impl Settings {
             identity: found.identity,
             identity_steps: found.steps,
             agency,
-            store: reader.store()?,
+            store: reader.sourced_store()?,
             network: reader.network(flags)?,
             endpoints: reader.endpoints(region.as_ref(), &regions)?,
             region,
@@ -70,63 +72,6 @@ impl Settings {
         })
     }
 }
-
-impl Settings {
-    /// The profile that is used, whether it exists or not.
-    pub fn current_profile(flags: &Flags, env: &Env) -> Sourced<String> {
-        profile_name(flags, env)
-    }
-
-    /// The file that profiles are written into.
-    pub fn profile_file(flags: &Flags, env: &Env) -> PathBuf {
-        config_file(flags, env, DEFAULT_PROFILE).value
-    }
-}
-
-fn profile_name(flags: &Flags, env: &Env) -> Sourced<String> {
-    match (&flags.profile, env.get("MA_CLI_PROFILE")) {
-        (Some(name), _) => Sourced { value: name.clone(), origin: Origin::Flag("--profile") },
-        (None, Some(name)) => Sourced { value: name.to_owned(), origin: Origin::Environment("MA_CLI_PROFILE") },
-        (None, None) => {
-            chosen_profile(flags, env).unwrap_or_else(|| Sourced { value: DEFAULT_PROFILE.to_owned(), origin: Origin::Default })
-        }
-    }
-}
-
-/// What `configure use` kept; it speaks of the profiles of the user's own file.
-fn chosen_profile(flags: &Flags, env: &Env) -> Option<Sourced<String>> {
-    if flags.config_file.is_some() || env.get("MA_CLI_CONFIG_FILE").is_some() {
-        return None;
-    }
-    let path = env.chosen_profile_path();
-    let name = std::fs::read_to_string(&path).ok()?;
-    let name = name.trim();
-    (!name.is_empty()).then(|| Sourced { value: name.to_owned(), origin: Origin::Chosen(path) })
-}
-
-/// The file the profile is read from. The profile `local` lives in the platform's data directory, unless `-C` names a file.
-fn config_file(flags: &Flags, env: &Env, profile: &str) -> Sourced<PathBuf> {
-    if let Some(path) = &flags.config_file {
-        return Sourced { value: env.directory.join(path), origin: Origin::Flag("--config-file") };
-    }
-    if profile == LOCAL_PROFILE {
-        return Sourced { value: env.platform_directory().join("client.yaml"), origin: Origin::Default };
-    }
-    match env.get("MA_CLI_CONFIG_FILE") {
-        Some(path) => Sourced { value: env.directory.join(path), origin: Origin::Environment("MA_CLI_CONFIG_FILE") },
-        None => Sourced { value: env.profile_path(), origin: Origin::Default },
-    }
-}
-
-fn missing_profile(name: &str, path: &Path, file: &ProfileFile) -> Error {
-    if name == LOCAL_PROFILE && !path.exists() {
-        return Error::NoPlatform { directory: path.parent().unwrap_or(path).to_owned() };
-    }
-    file.missing(name)
-}
-
-/// Region names to services to endpoints.
-type Regions = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Reads single values from profile and environment in the order that holds for this run.
 pub(super) struct Reader<'a> {
@@ -169,29 +114,7 @@ impl Reader<'_> {
         Error::Value { path, profile, key: key.to_owned(), message: message.to_owned() }
     }
 
-    /// The regions of the profile's own file, with their endpoints.
-    fn regions(&self) -> Result<Regions, Error> {
-        match self.text("region_profile")? {
-            Some(path) => region::read_file(&self.env.directory.join(path)),
-            None => Ok(Regions::default()),
-        }
-    }
-
-    /// The region. The profile's own file may name regions as it likes.
-    fn region(&self, regions: &Regions) -> Result<Option<Sourced<String>>, Error> {
-        let Some(Sourced { value: name, origin }) = self.value("region", &["REGION_NAME"])? else { return Ok(None) };
-        let value = if regions.contains_key(&name) { Some(name.clone()) } else { region::parse(&name) };
-        match value {
-            Some(value) => Ok(Some(Sourced { value, origin })),
-            None => Err(Error::Region { name, origin }),
-        }
-    }
-
-    fn endpoints(
-        &self,
-        region: Option<&Sourced<String>>,
-        regions: &Regions,
-    ) -> Result<Vec<(Service, Sourced<String>)>, Error> {
+    fn endpoints(&self, region: Option<&Sourced<String>>, regions: &Regions) -> Result<Vec<(Service, Sourced<String>)>, Error> {
         let in_profile = match self.entry.get("endpoints") {
             None | Some(Value::Null) => None,
             Some(Value::Object(endpoints)) => Some(endpoints),
@@ -370,25 +293,6 @@ lost: {agency_name: helper}
         assert_eq!(steps(None, &[]), [("options", PassedOver), ("environment", PassedOver), ("profile", Used)]);
         assert_eq!(steps(Some("work"), &keys), [("options", Used), ("environment", NotAsked), ("profile", NotAsked)]);
         assert_eq!(steps(Some("bare"), &[]), [("options", PassedOver), ("environment", PassedOver), ("profile", NotAsked)]);
-    }
-
-    #[test]
-    fn a_region_chooses_no_host() {
-        let home = home();
-        for name in ["evil.example/#", "x@127.0.0.1:18443/#", "../..", "cn north"] {
-            let error = resolve(home.path(), None, &[("REGION_NAME", name)]).unwrap_err();
-            assert!(matches!(&error, Error::Region { origin: Origin::Environment("REGION_NAME"), .. }), "{error}");
-        }
-        let settings = resolve(home.path(), None, &[("REGION_NAME", "CN-North-4")]).unwrap();
-        assert_eq!(settings.endpoint(Service::Iam).unwrap().value, "https://iam.cn-north-4.myhuaweicloud.com");
-        // A file of one's own names regions as it likes; nothing is derived from such a name.
-        fs::write(home.path().join("regions.yaml"), "My_Region: {iam: 'https://iam.example'}\n").unwrap();
-        let text = "own: {region: My_Region, region_profile: regions.yaml}\nbad: {region: 'a/b'}\n";
-        fs::write(home.path().join(".modelarts/ma-cli-profile.yaml"), text).unwrap();
-        let settings = resolve(home.path(), Some("own"), &[]).unwrap();
-        assert_eq!(settings.endpoint(Service::Iam).unwrap().value, "https://iam.example");
-        assert!(settings.endpoint(Service::Obs).is_err());
-        assert!(matches!(resolve(home.path(), Some("bad"), &[]), Err(Error::Region { .. })));
     }
 
     #[test]

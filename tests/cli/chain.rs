@@ -175,3 +175,52 @@ fn write_iam(home: &Home, endpoint: &str) {
     let text = std::fs::read_to_string(home.profile_file()).unwrap();
     std::fs::write(home.profile_file(), format!("{text}work: {{endpoints: {{iam: '{endpoint}'}}}}\n")).unwrap();
 }
+
+#[test]
+fn half_a_key_and_one_that_has_ended_are_no_credentials_and_what_is_used_is_shown() {
+    let home = Home::new();
+    let half = [("OBS_ACCESS_KEY_ID", "a")];
+    let notebook = steps(&home, &half).swap_remove(3);
+    assert_eq!(
+        (notebook.1.as_str(), notebook.2.as_str()),
+        ("failed", "OBS_ACCESS_KEY_ID is set, but not OBS_SECRET_ACCESS_KEY")
+    );
+
+    let answer = |end: &str| format!(r#"{{"credential": {{"access": "OLD", "secret": "s", "securitytoken": "t"{end}}}}}"#);
+    for (end, reason) in [(r#", "expires_at": "2020-01-01T00:00:00Z""#, "gave ended at 2020-01-01"), ("", "with its end")] {
+        let body = answer(end);
+        let old = SmallServer::start(move |request| {
+            (if request.starts_with("PUT") { 404 } else { 200 }, String::new(), body.clone())
+        });
+        let ecs = steps(&home, &[("MA_CLI_METADATA_ENDPOINT", &old.endpoint)]).swap_remove(4);
+        assert!(ecs.1 == "failed" && ecs.2.contains(reason), "{ecs:?}");
+    }
+
+    let server = metadata("ECSKEY");
+    let output = home.run_with(&["configure", "show", "-F", "json"], &[("MA_CLI_METADATA_ENDPOINT", &server.endpoint)], "");
+    let shown: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(shown["settings"]["access_key"], serde_json::json!({"value": "***", "origin": "ECS metadata"}));
+    assert!(
+        shown["settings"]["expires_at"]["value"].is_string() && shown["settings"]["security_token"]["value"] == "***",
+        "{shown}"
+    );
+}
+
+#[test]
+fn who_is_not_logged_in_is_told_so_first() {
+    let home = Home::new();
+    for verb in ["status", "token"] {
+        let output = home.run(&["auth", verb]);
+        assert!(output.code == 4 && output.stderr.contains("log in with: ma-cli auth login"), "{output:?}");
+    }
+    // A login asks for the region where none is known, and writes nothing without one.
+    let login = ["auth", "login", "--auth", "AKSK", "-ak", "a", "-sk", "b"];
+    let output = home.run(&login);
+    assert!(output.code == 1 && output.stderr.contains("--region is missing"), "{output:?}");
+    let output = home.run_with(&login, &[], "evil.example/#\n");
+    assert!(
+        output.code == 2 && output.stderr.contains("region: ") && output.stderr.contains("is no name of a region"),
+        "{output:?}"
+    );
+    assert!(!home.profile_file().exists());
+}

@@ -71,7 +71,11 @@ fn show_names_the_origin_of_each_value_and_no_secret() {
     let origin = |name: &str| shown["settings"][name]["origin"].as_str().unwrap_or_default().to_owned();
     assert_eq!(origin("region"), "environment variable REGION_NAME");
     assert_eq!(origin("obs_endpoint"), "environment variable MA_CLI_OBS_ENDPOINT");
-    assert_eq!(origin("modelarts_endpoint"), "the region");
+    assert_eq!(origin("modelarts_endpoint"), "table of regions");
+    assert_eq!((origin("store"), shown["settings"]["attempts"]["value"].clone()), ("default".to_owned(), 4.into()));
+    assert_eq!(shown["settings"]["project_id"], serde_json::json!({"value": null, "origin": ""}));
+    let guessed = json(&home, &["configure", "show"], &[("REGION_NAME", "nowhere-9")]);
+    assert_eq!(guessed["settings"]["iam_endpoint"]["origin"], "guessed from region [nowhere-9]");
     assert_eq!(origin("attempts"), "default");
     assert!(origin("access_key").starts_with("profile [DEFAULT] in ["), "{shown}");
     assert_eq!(shown["settings"]["access_key"]["value"], "AKDE***");
@@ -210,7 +214,8 @@ fn an_export_leaves_nothing_of_the_one_before() {
     // Fish reads lines of its own; of those for other shells it keeps at least nothing of another account.
     for option in ["--shell=fish", "--shell=posix"] {
         let program = crate::support::binary().display().to_string();
-        let script = format!("for p in a b; {program} configure export -P $p {option} | source; end; env | grep ^HUAWEI | sort");
+        let script =
+            format!("for p in a b; {program} configure export -P $p {option} | source; end; env | grep ^HUAWEI | sort");
         let mut fish = std::process::Command::new("fish");
         fish.args(["--no-config", "-c", &script]).env_clear().current_dir(home.path());
         fish.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

@@ -34,7 +34,8 @@ pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
     let current = Settings::current_profile(flags, env);
     let name = &current.value;
     if name == LOCAL_PROFILE && flags.config_file.is_none() {
-        return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform"));
+        let error = Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform");
+        return Err(ctx.hint_choice(error.hint("name another one with -P")));
     }
     let path = Settings::profile_file(flags, env);
     let file = ProfileFile::read(&path)?;

@@ -48,10 +48,6 @@ pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
     // Without the profile nobody would know where the secret is.
     is_forgotten?;
     profile::remove(&path, &name)?;
-    let chosen = ctx.env.chosen_profile_path();
-    if std::fs::read_to_string(&chosen).is_ok_and(|text| text.trim() == name) {
-        // A choice that cannot be removed is told by the next command.
-        let _ = std::fs::remove_file(&chosen);
-    }
+    ctx.forget_choice(&name);
     ctx.ui.ok(&format!("Deleted profile [{name}]"))
 }

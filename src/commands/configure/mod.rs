@@ -9,6 +9,7 @@ pub mod show;
 pub mod test;
 #[path = "use.rs"]
 pub mod use_profile;
+mod values;
 mod writing;
 
 use std::path::PathBuf;

@@ -53,7 +53,7 @@ impl Questions<'_> {
         }
         let in_profile = self.stored.entry.get("endpoints").and_then(|endpoints| endpoints.get(Service::Iam.name()));
         if in_profile.is_some() || self.ctx.env.get(Service::Iam.variable()).is_some() {
-            return self.ctx.ui.ask_optional("region");
+            return Ok(self.ctx.ui.ask_optional("region")?.map(|answer| answer.trim().to_owned()));
         }
         let answer = self.ctx.ui.ask("region", "--region")?.trim().to_owned();
         if answer.is_empty() {

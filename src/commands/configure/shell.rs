@@ -2,7 +2,7 @@
 
 /// A shell that reads lines of `configure export`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Shell {
+pub(super) enum Shell {
     /// sh, bash, zsh, ksh
     Posix,
     /// fish

@@ -49,8 +49,8 @@ impl Draft {
     fn new(ctx: &Ctx, args: &ProfileArgs, is_login: bool) -> Result<Self, Error> {
         let name = Settings::current_profile(ctx.flags(), &ctx.env).value;
         if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
-            return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform, which writes it itself")
-                .hint("choose another name with -P"));
+            let error = Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform, which writes it itself");
+            return Err(ctx.hint_choice(error.hint("choose another name with -P")));
         }
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(Error::new(Kind::Usage, format!("[{}] is no name for a profile", name.escape_debug()))
@@ -123,7 +123,10 @@ impl ProfileArgs {
     /// Whether no option says who the user is.
     fn gives_nothing(&self) -> bool {
         let texts = [&self.account, &self.username, &self.access_key];
-        texts.iter().all(|text| text.is_none()) && self.password.is_none() && self.secret_key.is_none() && self.security_token.is_none()
+        texts.iter().all(|text| text.is_none())
+            && self.password.is_none()
+            && self.secret_key.is_none()
+            && self.security_token.is_none()
     }
 }
 

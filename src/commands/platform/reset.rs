@@ -21,5 +21,8 @@ pub(super) fn run(ctx: &Ctx, args: ResetArgs) -> Result<(), Error> {
         ctx.ui.confirm(&question, "-y/--yes")?;
     }
     reset.carry_out().map_err(explain)?;
+    if data_dir == ctx.env.platform_directory() {
+        ctx.forget_choice("local");
+    }
     ctx.ui.ok(&format!("The platform in [{}] is deleted", data_dir.display()))
 }
