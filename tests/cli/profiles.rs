@@ -288,6 +288,63 @@ fn a_login_asks_only_for_what_the_profile_does_not_say() {
     assert!(fs::read_to_string(home.profile_file()).unwrap().contains("ak:\n  auth: PWD\n"));
 }
 
+#[test]
+fn a_choice_that_does_not_hold_is_told_of_and_hints_keep_the_file() {
+    let home = two_profiles();
+    let chosen = home.path().join(".modelarts/current-profile");
+    let configure = ["configure", "-auth", "AKSK", "-ak", "a", "-sk", "b", "-r", "cn-north-4"];
+    for (profile, commands) in [
+        ("local", &[&["configure", "show"][..], &configure, &["auth", "logout", "-y"]][..]),
+        ("gone", &[&["configure", "show"]]),
+    ] {
+        fs::write(&chosen, profile).unwrap();
+        for command in commands {
+            let output = home.run(command);
+            assert!(output.code != 0 && output.stderr.contains("ma-cli configure use DEFAULT"), "{command:?}: {output:?}");
+        }
+    }
+    fs::remove_file(&chosen).unwrap();
+
+    let other = home.path().join("u.yaml");
+    fs::write(&other, "pw: {region: cn-north-4}\n").unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = home.run(&["-C", "u.yaml", "configure", "use", "pw"]);
+    assert!(output.code == 2 && output.stderr.contains("MA_CLI_CONFIG_FILE"), "{output:?}");
+    let output = home.run_with(&["configure", "use", "work"], &[("MA_CLI_CONFIG_FILE", "u.yaml")], "");
+    assert!(output.code == 1 && output.stderr.contains("no choice holds") && !chosen.exists(), "{output:?}");
+    let output = home.run_with(&["configure", "use", "work"], &[("MA_CLI_PROFILE", "DEFAULT")], "");
+    assert!(output.code == 0 && output.stdout.contains("where MA_CLI_PROFILE is not set"), "{output:?}");
+    let output = home.run(&["-C", "u.yaml", "-P", "pw", "configure", "show"]);
+    assert!(output.stderr.contains("make it private with: ma-cli configure -C u.yaml -P pw --fix"), "{output:?}");
+    let output = home.run(&["-C", "none.yaml", "configure", "show"]);
+    assert!(output.stderr.contains("make it with: ma-cli configure -C none.yaml -P DEFAULT"), "{output:?}");
+}
+
+#[test]
+fn names_and_keys_are_taken_as_they_are_meant() {
+    let home = Home::new();
+    for name in ["", "esc\u{1b}[31mred\nline"] {
+        let output = home.run(&["configure", "-P", name, "-auth", "AKSK", "-ak", "a", "-sk", "b", "-r", "cn-north-4"]);
+        assert!(output.code == 2 && !output.stderr.contains('\u{1b}'), "{output:?}");
+    }
+    for region in ["evil.example/#", "a.b", "cn north"] {
+        let output = home.run(&["configure", "-auth", "AKSK", "-ak", "a", "-sk", "b", "-r", region]);
+        assert!(output.code == 2 && output.stderr.contains("is no name of a region"), "{output:?}");
+    }
+    assert!(!home.profile_file().exists());
+
+    let configure = ["configure", "-auth", "AKSK", "-r", "CN-NORTH-4"];
+    let text = || fs::read_to_string(home.profile_file()).unwrap();
+    home.run_with(&[&configure[..], &["--security-token", "ST1"]].concat(), &[], "  AK2  \n SK2 \r\n");
+    let whole = "DEFAULT:\n  auth: AKSK\n  access_key: AK2\n  secret_key: SK2\n  security_token: ST1\n  region: cn-north-4\n";
+    assert_eq!(text(), whole);
+    // The token stays with its keys and goes with others.
+    home.run_with(&configure, &[], "\n\n");
+    assert_eq!(text(), whole);
+    home.run_with(&configure, &[], "\nSK3\n");
+    assert!(text().contains("SK3") && !text().contains("ST1"), "{}", text());
+}
+
 /// Whatever verb comes first, the folder is made for its owner alone.
 #[test]
 fn d2_7_choosing_a_profile_makes_a_private_folder() {
