@@ -11,6 +11,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use url::{Host, Url};
 
 use crate::auth::refresh::{Fetch, Refreshing, read};
@@ -29,6 +31,8 @@ const LIMIT: Duration = Duration::from_secs(2);
 pub struct Surroundings {
     /// `OBS_ACCESS_KEY_ID` and its companions, which the object store's SDK reads.
     pub keys: Option<Credential>,
+    /// What to say of half such a key.
+    pub half: Option<String>,
     /// `HC_CONTAINER_CREDENTIALS_FULL_URI`: where a container's keys are given out.
     pub container: Option<String>,
     /// `HC_CONTAINER_AUTHORIZATION_TOKEN_FILE`: the file whose content goes into `Authorization` there.
@@ -86,6 +90,9 @@ impl Ambient {
     async fn notebook(&self) -> Result<(Credential, String), Missed> {
         if let Some(keys) = &self.surroundings.keys {
             return Ok((keys.clone(), "OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY are set".to_owned()));
+        }
+        if let Some(reason) = &self.surroundings.half {
+            return Err(Missed::failed(reason.as_str()));
         }
         let Some(address) = &self.surroundings.container else {
             return Err(Missed::over("neither OBS_ACCESS_KEY_ID nor HC_CONTAINER_CREDENTIALS_FULL_URI is set"));
@@ -200,7 +207,16 @@ fn credential(answer: &Answer, host: &str) -> Result<Credential, Missed> {
         return Err(Missed::failed(format!("{host} answered with status {}", answer.status.as_u16())));
     }
     let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    document.as_ref().and_then(read).ok_or_else(|| Missed::failed(format!("the answer of {host} holds no access key")))
+    let found = document.as_ref().and_then(read);
+    let credential =
+        found.ok_or_else(|| Missed::failed(format!("the answer of {host} does not hold an access key with its end")))?;
+    match credential.expires_at {
+        Some(end) if end <= OffsetDateTime::now_utc() => {
+            let end = end.format(&Rfc3339).unwrap_or_default();
+            Err(Missed::failed(format!("the keys that {host} gave ended at {end}")))
+        }
+        _ => Ok(credential),
+    }
 }
 
 /// Whether keys may be asked for there: over TLS, or without leaving this machine (169.254.0.0/16 is never routed).

@@ -64,10 +64,14 @@ pub async fn run(ctx: &Ctx, command: Command) -> Result<(), Error> {
     }
 }
 
-/// `auth login` writes a profile as `configure` does, then tries it.
+/// `auth login` asks and writes as `configure` does, and tries what was given in between.
 async fn login_or(ctx: &Ctx, command: auth::AuthCommand<configure::ProfileArgs>) -> Result<(), Error> {
-    if let auth::AuthCommand::Login(args) = &command {
-        configure::log_in(ctx, args)?;
+    match command {
+        auth::AuthCommand::Login(args) if args.only_mends() => configure::write(ctx, &args),
+        auth::AuthCommand::Login(args) => {
+            let prepare = || configure::Draft::of_login(ctx, &args);
+            auth::login::run(ctx, prepare, configure::Draft::profile, |draft| draft.save(ctx)).await
+        }
+        command => auth::run(ctx, command).await,
     }
-    auth::run(ctx, command).await
 }

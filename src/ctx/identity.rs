@@ -52,13 +52,38 @@ impl Ctx {
     /// # Errors
     /// As [`Ctx::settings`].
     pub async fn credential_report(&self) -> Result<auth::CredentialReport, Error> {
+        Ok(self.look_for_credentials().await?.1)
+    }
+
+    /// As [`Self::credential_report`], with the keys that the surroundings gave, if they were asked.
+    ///
+    /// # Errors
+    /// As [`Ctx::settings`].
+    pub async fn look_for_credentials(&self) -> Result<(Option<auth::Credential>, auth::CredentialReport), Error> {
         let settings = self.settings()?;
         let mut steps = settings.identity_steps.clone();
+        let mut found = None;
         match &settings.identity {
-            None => steps.extend(self.ambient()?.source().look().await.1),
+            None => {
+                let (credential, looked) = self.ambient()?.source().look().await;
+                found = credential;
+                steps.extend(looked);
+            }
             Some(identity) => steps.extend([Link::Notebook, Link::Ecs].map(|link| identity.value.not_asked(link))),
         }
-        Ok(auth::CredentialReport { steps })
+        Ok((found, auth::CredentialReport { steps }))
+    }
+
+    /// Fails where nobody is logged in at all, which comes before what else may be missing.
+    ///
+    /// # Errors
+    /// As [`Ctx::settings`]; there are no credentials anywhere.
+    pub async fn logged_in(&self) -> Result<(), Error> {
+        match self.settings()?.identity.as_ref().map(|identity| (&identity.value, &identity.origin)) {
+            None => self.ambient()?.credential().await.map(|_| ()).map_err(Error::from),
+            Some((Identity::LoggedOut { missing, .. }, profile)) => Err(self.logged_out(profile, missing)),
+            Some(_) => Ok(()),
+        }
     }
 
     /// Who the identity service says the credentials belong to.
@@ -66,6 +91,7 @@ impl Ctx {
     /// # Errors
     /// As [`Ctx::authenticator`]; the service does not accept them.
     pub async fn caller(&self) -> Result<auth::caller::Caller, Error> {
+        self.logged_in().await?;
         let endpoint = &self.settings()?.endpoint(Service::Iam)?.value;
         Ok(auth::caller::ask(self.http_client()?, endpoint, self.authenticator()?).await?)
     }
@@ -91,7 +117,13 @@ impl Ctx {
             return Ok(Arc::clone(keys));
         }
         let text = |name: &str| self.env.get(name).map(str::to_owned);
-        let keys = text("OBS_ACCESS_KEY_ID").zip(text("OBS_SECRET_ACCESS_KEY"));
+        let [access_name, secret_name] = ["OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY"];
+        let half = match (text(access_name), text(secret_name)) {
+            (Some(_), None) => Some(format!("{access_name} is set, but not {secret_name}")),
+            (None, Some(_)) => Some(format!("{secret_name} is set, but not {access_name}")),
+            _ => None,
+        };
+        let keys = text(access_name).zip(text(secret_name));
         let surroundings = auth::ambient::Surroundings {
             keys: keys.map(|(access_key, secret_key)| auth::Credential {
                 access_key,
@@ -99,6 +131,7 @@ impl Ctx {
                 security_token: text("OBS_SECURITY_TOKEN").map(Into::into),
                 expires_at: None,
             }),
+            half,
             container: text("HC_CONTAINER_CREDENTIALS_FULL_URI"),
             container_token: text("HC_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|path| self.env.directory.join(path)),
             metadata: self.env.metadata_endpoint().unwrap_or_else(|| Some(auth::ambient::METADATA.to_owned())),

@@ -5,6 +5,7 @@ mod identity;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde_json::{Map, Value};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use crate::error::{Error, Kind, nearest};
 use crate::http;
 use crate::obs;
 use crate::settings::env::Env;
-use crate::settings::{Flags, Identity, Service, Settings, Sourced, region};
+use crate::settings::{self, Flags, Identity, Origin, Service, Settings, Sourced, region};
 use crate::ui::Ui;
 use crate::ui::chart::Ink;
 
@@ -27,6 +28,8 @@ pub struct Ctx {
     /// Output and questions.
     pub ui: Ui,
     flags: Flags,
+    /// What stands for the profile of the file.
+    draft: Option<Map<String, Value>>,
     settings: OnceLock<Settings>,
     client: OnceLock<http::Client>,
     authenticator: OnceLock<Authenticator>,
@@ -42,6 +45,7 @@ impl Ctx {
             env,
             ui,
             flags,
+            draft: None,
             settings: OnceLock::new(),
             client: OnceLock::new(),
             authenticator: OnceLock::new(),
@@ -49,6 +53,13 @@ impl Ctx {
             cancel: OnceLock::new(),
             exit_code: OnceLock::new(),
         }
+    }
+
+    /// The same surroundings with this profile in place of the one in the file, to try it before it is written.
+    #[must_use]
+    pub fn with_profile(&self, profile: Map<String, Value>) -> Self {
+        let fresh = Self::new(self.env.clone(), self.ui.clone(), self.flags.clone());
+        Self { draft: Some(profile), ..fresh }
     }
 
     /// What the command line said about settings; for `configure`, which writes rather than resolves them.
@@ -64,7 +75,10 @@ impl Ctx {
         if let Some(settings) = self.settings.get() {
             return Ok(settings);
         }
-        let settings = Settings::resolve(&self.flags, &self.env)?;
+        let settings = Settings::resolve_with(&self.flags, &self.env, self.draft.as_ref()).map_err(|error| match error {
+            settings::Error::NoProfile { .. } | settings::Error::NoPlatform { .. } => self.hint_choice(error.into()),
+            error => error.into(),
+        })?;
         for warning in &settings.warnings {
             self.ui.warn(warning);
         }
@@ -181,14 +195,24 @@ impl Ctx {
 
     /// How this run was told which profile and file to use, for commands that a user is advised to run: ` -P dev`, or nothing.
     pub fn profile_options(&self) -> String {
-        let mut options = String::new();
-        if let Some(file) = &self.flags.config_file {
-            options.push_str(&format!(" -C {}", shell_words::quote(&file.to_string_lossy())));
+        self.flags.options()
+    }
+
+    /// Says how to leave the profile again, if `configure use` chose it.
+    pub fn hint_choice(&self, error: Error) -> Error {
+        match Settings::current_profile(&self.flags, &self.env).origin {
+            Origin::Chosen(_) => error.hint("or go back to the profile [DEFAULT] with: ma-cli configure use DEFAULT"),
+            _ => error,
         }
-        if let Some(profile) = &self.flags.profile {
-            options.push_str(&format!(" -P {}", shell_words::quote(profile)));
+    }
+
+    /// Takes the choice of `configure use` back, if it is that profile, which is no more.
+    pub fn forget_choice(&self, profile: &str) {
+        let chosen = self.env.chosen_profile_path();
+        if std::fs::read_to_string(&chosen).is_ok_and(|text| text.trim() == profile) {
+            // A choice that cannot be removed is told by the next command.
+            let _ = std::fs::remove_file(&chosen);
         }
-        options
     }
 
     /// What this run knows that explains an error further: a region that may be mistyped.

@@ -80,17 +80,28 @@ impl From<settings::Error> for Error {
             settings::Error::Syntax { path, .. } | settings::Error::Value { path, .. } => {
                 Self::new(Kind::Config, message).hint(format!("correct [{}], or name another file with -C", path.display()))
             }
-            settings::Error::NoProfile { name, known, .. } => {
+            settings::Error::NoProfile { name, known, named, .. } => {
                 // That of the platform on this machine is built in.
                 let meant = nearest(&name, known.iter().map(String::as_str).chain(["local"]));
                 let mut shown = Self::new(Kind::Config, message);
                 shown.hints.extend(meant.map(|meant| format!("did you mean [{meant}]?")));
+                // Whoever edits the file may name a profile as no program would.
+                let plain = |name: &String| name.replace(char::is_control, "?");
+                let known: Vec<String> = known.iter().map(plain).collect();
                 let known =
                     if known.is_empty() { "there is none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
-                shown.hint(known).hint(format!("make it with: ma-cli configure -P {name}"))
+                let options =
+                    settings::Flags { config_file: named, profile: Some(plain(&name)), ..Default::default() }.options();
+                shown.hint(known).hint(format!("make it with: ma-cli configure{options}"))
             }
             settings::Error::Vault { .. } => Self::new(Kind::Local, message)
                 .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),
+            settings::Error::Region { origin: settings::Origin::Flag(_), .. } => Self::new(Kind::Usage, message),
+            settings::Error::Region { .. } => {
+                Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
+            }
+            settings::Error::Kept { .. } => Self::new(Kind::Local, message)
+                .hint("the profile is logged out; unlock the keyring and run the same command again"),
             settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
             settings::Error::HalfCredential { missing, .. } => {
                 Self::new(Kind::Config, message).hint(format!("set {missing} too"))
@@ -130,14 +141,15 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// What to do when credentials are missing or refused.
-const CONFIGURE: &str = "check the credentials with: ma-cli configure";
+pub const CONFIGURE: &str = "check the credentials with: ma-cli configure";
 
 impl From<auth::Error> for Error {
     fn from(error: auth::Error) -> Self {
         let message = error.to_string();
         match error {
             auth::Error::NothingConfigured(report) => {
-                let mut shown = Self::new(Kind::Auth, message).hint("set them up with: ma-cli configure");
+                let mut shown = Self::new(Kind::Auth, message)
+                    .hint("log in with: ma-cli auth login, or store credentials with: ma-cli configure");
                 shown.hints.extend(report.steps.iter().map(|step| format!("looked for in {step}")));
                 shown
             }

@@ -31,7 +31,8 @@ impl Env {
             .filter_map(|(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
         let directory = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        let home = variables.get("HOME").map_or_else(|| directory.clone(), PathBuf::from);
+        let users = || std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+        let home = home(variables.get("HOME"), &directory, rustix::process::geteuid().as_raw(), users);
         Self {
             variables,
             directory,
@@ -118,11 +119,45 @@ impl Env {
     }
 }
 
+/// The user's home directory: `HOME`, else what the table of users says (cron and systemd may set no `HOME`). Never the working
+/// directory, in which a secret would lie among files that are shared. The table is read as a file, as the static binary cannot ask
+/// the system's other sources.
+fn home(variable: Option<&String>, directory: &Path, user: u32, users: impl FnOnce() -> String) -> PathBuf {
+    if let Some(home) = variable.filter(|home| !home.is_empty()) {
+        return directory.join(home);
+    }
+    let users = users();
+    let entry = |line: &str| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let home = PathBuf::from(fields.get(5)?);
+        (fields.get(2)?.parse() == Ok(user) && home.is_absolute()).then_some(home)
+    };
+    // Nobody but the superuser can make a folder at the root, so that whoever is not in the table is told that nothing can be kept.
+    let unknown = if user == 0 { "/root" } else { "/nonexistent" };
+    users.lines().find_map(entry).unwrap_or_else(|| PathBuf::from(unknown))
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    use super::Env;
+    use super::{Env, home};
+
+    #[test]
+    fn without_home_the_table_of_users_is_asked_and_never_the_working_directory() {
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n# note\nodd:x:1000\nann:x:1000:1000:,,,:/home/ann:/bin/sh\nrel:x:7:7::rel:\n";
+        let found = |variable: Option<&str>, user| {
+            home(variable.map(str::to_owned).as_ref(), Path::new("/work"), user, || users.to_owned()).display().to_string()
+        };
+        assert_eq!(found(Some("/h"), 1000), "/h");
+        assert_eq!(found(Some("below"), 1000), "/work/below");
+        for unset in [None, Some("")] {
+            assert_eq!(found(unset, 1000), "/home/ann");
+            assert_eq!((found(unset, 7), found(unset, 8)), ("/nonexistent".to_owned(), "/nonexistent".to_owned()));
+            assert_eq!(home(None, Path::new("/work"), 0, String::new), Path::new("/root"));
+        }
+    }
 
     #[test]
     fn the_first_variable_of_the_locale_decides_what_can_be_shown() {

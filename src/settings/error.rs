@@ -32,6 +32,8 @@ pub enum Error {
         path: PathBuf,
         /// The profiles that are there.
         known: Vec<String>,
+        /// The file, if an option named it.
+        named: Option<PathBuf>,
     },
     /// The built-in profile `local` was asked for and no platform was ever started.
     #[error("the profile [local] does not exist yet: no platform was started in [{directory}]")]
@@ -68,6 +70,22 @@ pub enum Error {
         profile: String,
         /// Why not.
         source: crate::settings::vault::Error,
+    },
+    /// A keyring that does not take the profile's secrets out.
+    #[error("a secret of profile [{profile}] may still be there: {source}")]
+    Kept {
+        /// Which profile.
+        profile: String,
+        /// Why.
+        source: crate::settings::vault::Error,
+    },
+    /// What was given as a region could not stand in a host name.
+    #[error("[{}] ({origin}) is no name of a region: letters, digits and dashes are expected", name.escape_debug())]
+    Region {
+        /// What was given.
+        name: String,
+        /// Where.
+        origin: crate::settings::Origin,
     },
     /// No endpoint is known for the service.
     #[error("no endpoint of {service} is known: {why}")]

@@ -1,8 +1,11 @@
 //! Who the user is, and where that was looked for.
 
+use serde_json::Value;
+
 use crate::auth::report::{Link, Outcome, Step};
 use crate::auth::secret::Secret;
 use crate::settings::resolve::Reader;
+use crate::settings::stored::LOGGED_OUT;
 use crate::settings::vault::{self, Store};
 use crate::settings::{Agency, Error, Identity, Origin, Sourced};
 
@@ -65,20 +68,30 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// A place nobody knows.
-    pub(super) fn store(&self) -> Result<Store, Error> {
+    fn store(&self) -> Result<Store, Error> {
         match self.text("store")? {
             None => Ok(Store::File),
             Some(word) => Store::parse(&word).ok_or_else(|| self.wrong("store", "file, keyring or keyutils is expected")),
         }
     }
 
+    /// As [`Self::store`], with its origin.
+    ///
+    /// # Errors
+    /// As [`Self::store`].
+    pub(super) fn sourced_store(&self) -> Result<Sourced<Store>, Error> {
+        let origin = if self.text("store")?.is_some() { self.origin.clone() } else { Origin::Default };
+        Ok(Sourced { value: self.store()?, origin })
+    }
+
     /// A secret of the profile, wherever it is kept. What stands in the file wins.
     fn secret(&self, key: &str) -> Result<Option<Secret>, Error> {
         let store = self.store()?;
         let Origin::Profile { name, path } = &self.origin else { return Ok(None) };
+        let is_logged_out = self.entry.get(LOGGED_OUT) == Some(&Value::Bool(true));
         match self.text(key)? {
             Some(text) => Ok(Some(Secret::new(text))),
-            None if store == Store::File => Ok(None),
+            None if store == Store::File || is_logged_out => Ok(None),
             None => vault::read(store, &vault::Entry::new(path, name, key))
                 .map_err(|source| Error::Vault { profile: name.clone(), source }),
         }

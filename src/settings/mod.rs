@@ -7,6 +7,7 @@ pub mod env;
 pub mod error;
 mod identity;
 pub mod network;
+mod place;
 pub mod profile;
 pub mod region;
 mod resolve;
@@ -39,6 +40,20 @@ pub struct Flags {
     pub ca_bundle: Option<PathBuf>,
     /// `--no-verify-ssl`.
     pub no_verify_ssl: bool,
+}
+
+impl Flags {
+    /// The options that name file and profile, for commands that a user is advised to run: ` -P dev`, or nothing.
+    pub fn options(&self) -> String {
+        let mut options = String::new();
+        if let Some(file) = &self.config_file {
+            options.push_str(&format!(" -C {}", shell_words::quote(&file.to_string_lossy())));
+        }
+        if let Some(profile) = &self.profile {
+            options.push_str(&format!(" -P {}", shell_words::quote(profile)));
+        }
+        options
+    }
 }
 
 /// Where a value came from; shown to the user, so the variants name what can be changed.
@@ -154,7 +169,7 @@ pub struct Settings {
     /// Where credentials were looked for, as far as settings go.
     pub identity_steps: Vec<Step>,
     /// Where the profile keeps its secrets.
-    pub store: vault::Store,
+    pub store: Sourced<vault::Store>,
     /// The agency to act under, when the profile names one.
     pub agency: Option<Sourced<Agency>>,
     /// Endpoints that are set or can be derived.

@@ -57,7 +57,8 @@ impl ProfileFile {
 
     /// What to say when there is no profile of that name.
     pub fn missing(&self, name: &str) -> Error {
-        Error::NoProfile { name: name.to_owned(), path: self.path.clone(), known: self.names().map(str::to_owned).collect() }
+        let known = self.names().map(str::to_owned).collect();
+        Error::NoProfile { name: name.to_owned(), path: self.path.clone(), known, named: None }
     }
 
     /// The profile of that name.
@@ -166,7 +167,7 @@ fn edit(
 }
 
 /// The file that is meant: people keep it in another folder, with a link here. Replacing the link would leave the old secret there.
-fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn behind_links(path: &Path) -> std::io::Result<PathBuf> {
     match fs::canonicalize(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         found => return found,

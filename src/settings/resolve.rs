@@ -1,12 +1,14 @@
 //! The one function that knows the order of precedence.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use crate::settings::env::Env;
+use crate::settings::place::{config_file, missing_profile, profile_name};
 use crate::settings::profile::ProfileFile;
-use crate::settings::{DEFAULT_PROFILE, Error, Flags, LOCAL_PROFILE, Origin, Service, Settings, Sourced, region};
+use crate::settings::region::Regions;
+use crate::settings::{Error, Flags, Origin, Service, Settings, Sourced, region};
 
 impl Settings {
     /// Resolves all settings from flags, environment and files.
@@ -14,13 +16,21 @@ impl Settings {
     /// # Errors
     /// A file that cannot be read or understood, a profile that was named and is not there, half an access key.
     pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, Error> {
+        Self::resolve_with(flags, env, None)
+    }
+
+    /// As [`Self::resolve`], with `draft` in place of the profile in the file: one that is about to be written.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub fn resolve_with(flags: &Flags, env: &Env, draft: Option<&Map<String, Value>>) -> Result<Self, Error> {
         let profile = profile_name(flags, env);
         let config_file = config_file(flags, env, &profile.value);
         let file = ProfileFile::read(&config_file.value)?;
-        let entry = file.get(&profile.value);
+        let entry = draft.or_else(|| file.get(&profile.value));
         // Whoever names a profile or a file means it; falling through to other credentials would act on another account.
         if entry.is_none() && (profile.origin != Origin::Default || config_file.origin != Origin::Default) {
-            return Err(missing_profile(&profile.value, &config_file.value, &file));
+            return Err(missing_profile(flags, &profile.value, &config_file.value, &file));
         }
         let empty = Map::new();
         let reader = Reader {
@@ -30,17 +40,20 @@ impl Settings {
             // An explicit `-P` or `-C` is a flag and beats the environment; the DEFAULT profile does not.
             is_profile_first: flags.profile.is_some() || flags.config_file.is_some(),
         };
-        let region = reader.value("region", &["REGION_NAME"])?;
+        let regions = reader.regions()?;
+        let region = reader.region(&regions)?;
         let found = reader.identity(&profile.value)?;
         // An agency is for whoever its profile says. Keys that come before the profile are used as they are, unless the command line
         // names the profile: they may be the agency's own, exported.
         let comes_before = matches!(&found.identity, Some(Sourced { origin: Origin::Environment(_), .. }));
         let agency = if comes_before && !reader.is_profile_first { None } else { reader.agency()? };
         let mut warnings = Vec::new();
-        if file.is_loose() {
+        // Writing makes the file private.
+        if draft.is_none() && file.is_loose() {
             warnings.push(format!(
-                "[{}] can be read by other users; make it private with: ma-cli configure --fix",
-                config_file.value.display()
+                "[{}] can be read by other users; make it private with: ma-cli configure{} --fix",
+                config_file.value.display(),
+                flags.options()
             ));
         }
         Ok(Self {
@@ -48,9 +61,9 @@ impl Settings {
             identity: found.identity,
             identity_steps: found.steps,
             agency,
-            store: reader.store()?,
+            store: reader.sourced_store()?,
             network: reader.network(flags)?,
-            endpoints: reader.endpoints(region.as_ref())?,
+            endpoints: reader.endpoints(region.as_ref(), &regions)?,
             region,
             profile,
             config_file,
@@ -58,60 +71,6 @@ impl Settings {
             warnings,
         })
     }
-}
-
-impl Settings {
-    /// The profile that is used, whether it exists or not.
-    pub fn current_profile(flags: &Flags, env: &Env) -> Sourced<String> {
-        profile_name(flags, env)
-    }
-
-    /// The file that profiles are written into.
-    pub fn profile_file(flags: &Flags, env: &Env) -> PathBuf {
-        config_file(flags, env, DEFAULT_PROFILE).value
-    }
-}
-
-fn profile_name(flags: &Flags, env: &Env) -> Sourced<String> {
-    match (&flags.profile, env.get("MA_CLI_PROFILE")) {
-        (Some(name), _) => Sourced { value: name.clone(), origin: Origin::Flag("--profile") },
-        (None, Some(name)) => Sourced { value: name.to_owned(), origin: Origin::Environment("MA_CLI_PROFILE") },
-        (None, None) => {
-            chosen_profile(flags, env).unwrap_or_else(|| Sourced { value: DEFAULT_PROFILE.to_owned(), origin: Origin::Default })
-        }
-    }
-}
-
-/// What `configure use` kept; it speaks of the profiles of the user's own file.
-fn chosen_profile(flags: &Flags, env: &Env) -> Option<Sourced<String>> {
-    if flags.config_file.is_some() || env.get("MA_CLI_CONFIG_FILE").is_some() {
-        return None;
-    }
-    let path = env.chosen_profile_path();
-    let name = std::fs::read_to_string(&path).ok()?;
-    let name = name.trim();
-    (!name.is_empty()).then(|| Sourced { value: name.to_owned(), origin: Origin::Chosen(path) })
-}
-
-/// The file the profile is read from. The profile `local` lives in the platform's data directory, unless `-C` names a file.
-fn config_file(flags: &Flags, env: &Env, profile: &str) -> Sourced<PathBuf> {
-    if let Some(path) = &flags.config_file {
-        return Sourced { value: env.directory.join(path), origin: Origin::Flag("--config-file") };
-    }
-    if profile == LOCAL_PROFILE {
-        return Sourced { value: env.platform_directory().join("client.yaml"), origin: Origin::Default };
-    }
-    match env.get("MA_CLI_CONFIG_FILE") {
-        Some(path) => Sourced { value: env.directory.join(path), origin: Origin::Environment("MA_CLI_CONFIG_FILE") },
-        None => Sourced { value: env.profile_path(), origin: Origin::Default },
-    }
-}
-
-fn missing_profile(name: &str, path: &Path, file: &ProfileFile) -> Error {
-    if name == LOCAL_PROFILE && !path.exists() {
-        return Error::NoPlatform { directory: path.parent().unwrap_or(path).to_owned() };
-    }
-    file.missing(name)
 }
 
 /// Reads single values from profile and environment in the order that holds for this run.
@@ -155,11 +114,7 @@ impl Reader<'_> {
         Error::Value { path, profile, key: key.to_owned(), message: message.to_owned() }
     }
 
-    fn endpoints(&self, region: Option<&Sourced<String>>) -> Result<Vec<(Service, Sourced<String>)>, Error> {
-        let region_file = match self.text("region_profile")? {
-            Some(path) => region::read_file(&self.env.directory.join(path))?,
-            None => Default::default(),
-        };
+    fn endpoints(&self, region: Option<&Sourced<String>>, regions: &Regions) -> Result<Vec<(Service, Sourced<String>)>, Error> {
         let in_profile = match self.entry.get("endpoints") {
             None | Some(Value::Null) => None,
             Some(Value::Object(endpoints)) => Some(endpoints),
@@ -170,14 +125,16 @@ impl Reader<'_> {
             let profile_value = in_profile
                 .and_then(|endpoints| endpoints.get(service.name()))
                 .and_then(Value::as_str)
-                .or_else(|| region_file.get(&region?.value)?.get(service.name()).map(String::as_str))
+                .or_else(|| regions.get(&region?.value)?.get(service.name()).map(String::as_str))
                 .map(|url| Sourced { value: url.to_owned(), origin: self.origin.clone() });
             let from_environment = self
                 .env
                 .get(service.variable())
                 .map(|url| Sourced { value: url.to_owned(), origin: Origin::Environment(service.variable()) });
-            let derived =
-                || region.map(|region| Sourced { value: region::endpoint(&region.value, service), origin: Origin::Region });
+            let derived = || {
+                let name = region::parse(&region?.value)?;
+                Some(Sourced { value: region::endpoint(&name, service), origin: Origin::Region })
+            };
             if let Some(mut endpoint) = self.first(profile_value, from_environment).or_else(derived) {
                 endpoint.value = with_scheme(&endpoint.value);
                 found.push((service, endpoint));

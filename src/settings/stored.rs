@@ -8,9 +8,14 @@ use serde_json::{Map, Value};
 
 use crate::auth::secret::Secret;
 use crate::settings::vault::{self, Entry, Store};
+use crate::settings::{Error, profile};
 
 /// The keys of a profile whose values are secrets.
 pub const SECRETS: [&str; 3] = ["secret_key", "security_token", "password"];
+
+/// The key of a profile, true after a logout that could not take the secret out of a keyring: it is not fetched from there until the
+/// next login.
+pub const LOGGED_OUT: &str = "logged_out";
 
 /// A profile as it is before a change.
 #[derive(Debug)]
@@ -53,7 +58,11 @@ impl Stored {
     /// A secret, wherever it is; a keyring that does not give it has none.
     pub fn secret(&self, key: &str) -> Option<Secret> {
         let in_file = self.text(key).map(Secret::from);
-        in_file.or_else(|| vault::read(self.store, &self.vault_entry(key)).ok().flatten())
+        let is_logged_out = self.entry.get(LOGGED_OUT) == Some(&Value::Bool(true));
+        in_file.or_else(|| {
+            let store = if is_logged_out { Store::File } else { self.store };
+            vault::read(store, &self.vault_entry(key)).ok().flatten()
+        })
     }
 
     /// Whether there is a secret to move.
@@ -90,7 +99,24 @@ impl Stored {
         }
         let word = if kept.store == Store::File { Value::Null } else { Value::from(kept.store.name()) };
         changes.insert("store".to_owned(), word);
+        changes.insert(LOGGED_OUT.to_owned(), Value::Null);
         kept
+    }
+
+    /// Takes the secrets out of the file and out of the keyring. What a keyring keeps is not used until the next login.
+    ///
+    /// # Errors
+    /// The file cannot be edited; [`Error::Kept`] when the keyring keeps a secret, after the rest is done.
+    pub fn log_out(&self) -> Result<(), Error> {
+        let without = SECRETS.iter().map(|key| ((*key).to_owned(), Value::Null)).collect::<Map<_, _>>();
+        let marked = |mark: Value| without.clone().into_iter().chain([(LOGGED_OUT.to_owned(), mark)]).collect();
+        match self.forget(&Kept::default()) {
+            Ok(()) => profile::update(&self.path, &self.name, marked(Value::Null)),
+            Err(source) => {
+                profile::update(&self.path, &self.name, marked(Value::Bool(true)))?;
+                Err(Error::Kept { profile: self.name.clone(), source })
+            }
+        }
     }
 
     /// Forgets what lies in keyrings and is no longer used.
@@ -136,7 +162,7 @@ mod tests {
         assert!(kept.store == Store::File && kept.failure.is_none());
         assert_eq!(
             Value::Object(changes),
-            json!({"secret_key": "new", "password": null, "security_token": "st", "store": null})
+            json!({"secret_key": "new", "password": null, "security_token": "st", "store": null, "logged_out": null})
         );
         old.forget(&Kept::default()).unwrap();
     }

@@ -2,9 +2,10 @@
 //!
 //! Whoever answers for a keyring may not answer at all, so each step runs on a thread of its own and has a limit.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::auth::secret::Secret;
+use crate::settings::profile;
 
 /// A place for secrets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,7 +68,17 @@ pub struct Entry {
 impl Entry {
     /// The secret under `key` of `profile` in the file at `path`.
     pub fn new(path: &Path, profile: &str, key: &str) -> Self {
-        Self { user: format!("{profile}/{key} in {}", path.display()) }
+        Self { user: format!("{profile}/{key} in {}", real(path).display()) }
+    }
+}
+
+/// The path of the file itself, however it is spelled and whatever links lead there; of what is still to come, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let target = profile::behind_links(path).unwrap_or_else(|_| path.to_owned());
+    match (target.canonicalize(), target.parent(), target.file_name()) {
+        (Ok(found), _, _) => found,
+        (Err(_), Some(folder), Some(name)) => real(folder).join(name),
+        (Err(_), _, _) => target,
     }
 }
 
@@ -103,6 +114,7 @@ mod keyring {
     use std::time::Duration;
 
     use keyring_core::api::CredentialStore;
+    use linux_keyutils::{KeyRing, KeyRingIdentifier};
 
     use super::{Entry, Error, Store};
     use crate::auth::secret::Secret;
@@ -197,6 +209,9 @@ mod keyring {
 
     fn open(store: Store, stages: &Sender<Stage>) -> Result<Arc<CredentialStore>, String> {
         if store == Store::Keyutils {
+            // Cron, containers and the like have no session keyring; the kernel stands in that of the user, to which nothing lasting
+            // may be linked. This makes one for the thread. Where it cannot, the store says so.
+            let _ = KeyRing::from_special_id(KeyRingIdentifier::Session, true);
             let store = linux_keyutils_keyring_store::Store::new().map_err(|error| error.to_string())?;
             return Ok(store);
         }
@@ -229,5 +244,30 @@ mod keyring {
                 message: format!("this program was built without keyrings{}", if is_write { ", nothing was kept" } else { "" }),
             }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::Entry;
+
+    #[test]
+    fn a_secret_is_found_however_its_file_is_spelled() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, link) = (home.path().join("real"), home.path().join("link"));
+        let name = |path: &str| Entry::new(&home.path().join(path), "work", "password").user;
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        std::os::unix::fs::symlink("real/p.yaml", home.path().join("file")).unwrap();
+        let before = name("real/p.yaml");
+        for written in [false, true] {
+            for path in ["real/p.yaml", "real/../real/p.yaml", "link/p.yaml", "file"] {
+                assert_eq!(name(path), before, "{path}, written: {written}");
+            }
+            fs::write(folder.join("p.yaml"), "").unwrap();
+        }
+        assert_ne!(name("real/q.yaml"), before);
     }
 }

@@ -24,6 +24,7 @@ fn samples() -> Vec<Error> {
             name: "dev".to_owned(),
             path: PathBuf::from("p.yaml"),
             known: vec!["DEFAULT".to_owned()],
+            named: None,
         }),
         Error::from(settings::Error::NoPlatform { directory: PathBuf::from("platform") }),
         Error::from(auth::Error::NothingConfigured(auth::CredentialReport::default())),

@@ -81,6 +81,10 @@ fn the_local_profile_says_how_to_start_the_platform() {
         assert_eq!(output.code, 1, "{output:?}");
         assert!(output.stderr.contains("ma-cli platform start"), "{command:?}: {output:?}");
     }
+    // What is chosen goes with it.
+    assert_eq!(platform.home.run(&["configure", "use", "local"]).code, 0);
+    assert_eq!(platform.home.run(&["platform", "reset", "-y"]).code, 0);
+    assert!(!platform.home.path().join(".modelarts/current-profile").exists());
 }
 
 #[test]

@@ -74,11 +74,34 @@ fn a_locked_keyring_is_asked_for_once_and_what_cannot_be_kept_there_stays_privat
         grep -q 'secret_key: NEWSECRET' $file && echo kept
         "$MA" configure export -P work | grep -q 'SK=NEWSECRET' && echo read
         cat export.txt error.txt warned.txt | grep -q SECRET || echo hidden
+        # What cannot be forgotten is no success, and is not used any more.
+        printf 'work: {auth: AKSK, access_key: AKID, store: keyring, region: cn-north-4}\n' > $file
+        for verb in 'auth logout -P work -y' 'configure delete work -y'; do
+            "$MA" $verb 2>>error.txt || echo left $?
+        done
+        "$MA" configure show -P work --query 'settings.secret_key.value'
         "#,
     );
-    let said: Vec<&str> = output.lines().filter(|line| !line.starts_with("[OK]")).collect();
-    assert_eq!(said, ["code 1", "refused", "warned", "kept", "read", "hidden"], "{output}");
-    assert_eq!(errors.matches("Activating service name='org.gnome.keyring.SystemPrompter'").count(), 2, "{errors}");
+    let said: Vec<&str> = output.lines().filter(|line| !line.starts_with("[OK] Successfully")).collect();
+    let left = ["left 1", "left 1", "(logged out)"];
+    assert_eq!(said, [&["code 1", "refused", "warned", "kept", "read", "hidden"], &left[..]].concat(), "{output}");
+    assert_eq!(errors.matches("Activating service name='org.gnome.keyring.SystemPrompter'").count(), 4, "{errors}");
+}
+
+/// Whether this process has a session keyring of its own or not.
+#[test]
+fn the_kernel_keeps_secrets_from_one_run_to_the_next() {
+    let home = Home::new();
+    let read = || home.run(&["configure", "show", "--query", "settings.secret_key.value"]).stdout;
+    let output =
+        home.run_with(&["configure", "-auth", "AKSK", "-r", "cn-north-4", "--store", "keyutils"], &[], "AKID\nTOPSECRET\n");
+    assert!(output.code == 0 && !output.stderr.contains("[WARN]"), "{output:?}");
+    let kept = fs::read_to_string(home.profile_file()).unwrap();
+    assert!(kept.contains("store: keyutils") && !kept.contains("TOPSECRET"), "{kept}");
+    assert_eq!(read(), "***\n");
+    assert_eq!(home.run(&["configure", "delete", "DEFAULT", "-y"]).code, 0);
+    fs::write(home.profile_file(), kept).unwrap();
+    assert_eq!(read(), "(logged out)\n");
 }
 
 /// A bus that takes connections and keeps silent, and how many it was asked for.

@@ -1,11 +1,12 @@
 //! `auth logout`.
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
+use crate::commands::auth::login;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::settings::profile::{self, ProfileFile};
-use crate::settings::stored::{Kept, SECRETS, Stored};
+use crate::settings::profile::ProfileFile;
+use crate::settings::stored::Stored;
 use crate::settings::{LOCAL_PROFILE, Origin, Settings};
 
 /// Forget the secrets of a profile and the tokens made with them
@@ -25,18 +26,16 @@ pub struct LogoutArgs {
 /// Forgets them. Settings are not resolved: what no command could use must be forgotten all the more.
 ///
 /// # Errors
-/// The credentials are those of the environment; there is no such profile; the answer was no; the file cannot be edited.
+/// The credentials are those of the environment; there is no such profile; the answer was no; the file cannot be edited; a keyring
+/// keeps the secret.
 pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
     let (flags, env) = (ctx.flags(), &ctx.env);
-    let variable = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"].into_iter().find(|name| env.get(name).is_some());
-    if let (Some(name), None, None) = (variable, &flags.profile, &flags.config_file) {
-        return Err(Error::new(Kind::Conflict, format!("the credentials come from the {}", Origin::Environment(name)))
-            .hint("unset HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK, or name the profile with -P"));
-    }
+    login::refuse_hidden(ctx)?;
     let current = Settings::current_profile(flags, env);
     let name = &current.value;
     if name == LOCAL_PROFILE && flags.config_file.is_none() {
-        return Err(Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform"));
+        let error = Error::new(Kind::Usage, "the profile [local] belongs to the embedded platform");
+        return Err(ctx.hint_choice(error.hint("name another one with -P")));
     }
     let path = Settings::profile_file(flags, env);
     let file = ProfileFile::read(&path)?;
@@ -54,10 +53,8 @@ pub fn run(ctx: &Ctx, args: &LogoutArgs) -> Result<(), Error> {
     if !args.yes {
         ctx.ui.confirm(&format!("Forget the secrets of profile [{name}] in [{}]?", path.display()), "-y/--yes")?;
     }
-    profile::update(&path, name, Map::from_iter(SECRETS.map(|key| (key.to_owned(), Value::Null))))?;
-    if let Err(error) = stored.forget(&Kept::default()) {
-        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
-    }
+    let done = stored.log_out();
     ctx.forget_tokens();
+    done?;
     ctx.ui.ok(&format!("Logged out of profile [{name}]"))
 }

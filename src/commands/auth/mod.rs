@@ -1,5 +1,6 @@
 //! `ma-cli auth`: logging in and out, for people who expect these words.
 
+pub mod login;
 pub mod logout;
 pub mod status;
 pub mod token;
@@ -27,14 +28,13 @@ pub enum AuthCommand<L: clap::Args> {
     Token(token::TokenArgs),
 }
 
-/// Runs the verb; `login` has been carried out up to the trial.
+/// Runs a verb other than `login`, which needs those of another noun.
 ///
 /// # Errors
 /// Those of the verb.
 pub async fn run<L: clap::Args>(ctx: &Ctx, command: AuthCommand<L>) -> Result<(), Error> {
     match command {
-        AuthCommand::Login(_) => status::run(ctx, &status::StatusArgs {}).await,
-        AuthCommand::Status(args) => status::run(ctx, &args).await,
+        AuthCommand::Login(_) | AuthCommand::Status(_) => status::run(ctx).await,
         AuthCommand::Logout(args) => logout::run(ctx, &args),
         AuthCommand::Token(args) => token::run(ctx, &args).await,
     }

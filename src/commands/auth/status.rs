@@ -21,16 +21,22 @@ pub struct StatusArgs {}
 ///
 /// # Errors
 /// No credentials, or none that the service accepts.
-pub async fn run(ctx: &Ctx, _args: &StatusArgs) -> Result<(), Error> {
+pub async fn run(ctx: &Ctx) -> Result<(), Error> {
+    ctx.ui.emit(&ask(ctx).await?)
+}
+
+/// Asks the identity service who the credentials belong to.
+pub(super) async fn ask(ctx: &Ctx) -> Result<Status, Error> {
     let caller = ctx.caller().await?;
     let report = ctx.credential_report().await?;
     let source = report.used().map(|step| step.reason.clone()).unwrap_or_default();
     let profile = ctx.settings()?.profile.value.clone();
-    ctx.ui.emit(&Status { caller, profile, source, zone: ctx.ui.zone() })
+    Ok(Status { caller, profile, source, zone: ctx.ui.zone() })
 }
 
+/// Whoever is logged in.
 #[derive(Debug)]
-struct Status {
+pub(super) struct Status {
     caller: Caller,
     profile: String,
     source: String,

@@ -27,6 +27,7 @@ pub async fn run(ctx: &Ctx, args: &TokenArgs) -> Result<(), Error> {
         return Err(Error::new(Kind::Usage, "a token is not printed onto a terminal")
             .hint("send it to a file or program, or give --reveal"));
     }
+    ctx.logged_in().await?;
     let Authenticator::Token(tokens) = ctx.authenticator()? else {
         return Err(Error::new(Kind::Unsupported, "access keys sign requests and are given no token")
             .hint("log in with a password (ma-cli auth login), or export the keys (ma-cli configure export)"));

@@ -3,7 +3,7 @@
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::profile::{self, ProfileFile};
-use crate::settings::stored::{Kept, Stored};
+use crate::settings::stored::Stored;
 use crate::settings::{LOCAL_PROFILE, Settings};
 
 /// Delete a profile with its secrets
@@ -26,7 +26,8 @@ pub struct DeleteArgs {
 /// Deletes it.
 ///
 /// # Errors
-/// There is no such profile; the answer was no; the file cannot be edited.
+/// There is no such profile; the answer was no; the file cannot be edited; a keyring keeps the secret, and the profile stays, logged
+/// out.
 pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
     let (path, name) = (Settings::profile_file(ctx.flags(), &ctx.env), args.name.clone());
     if name == LOCAL_PROFILE && ctx.flags().config_file.is_none() {
@@ -42,15 +43,11 @@ pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
         ctx.ui.confirm(&format!("Delete profile [{name}] of [{}] with its secrets?", path.display()), "-y/--yes")?;
     }
     let stored = Stored::read(&path, &name, entry);
-    profile::remove(&path, &name)?;
-    if let Err(error) = stored.forget(&Kept::default()) {
-        ctx.ui.warn(&format!("{error}; a secret of profile [{name}] may still be there"));
-    }
+    let is_forgotten = stored.log_out();
     ctx.forget_tokens();
-    let chosen = ctx.env.chosen_profile_path();
-    if std::fs::read_to_string(&chosen).is_ok_and(|text| text.trim() == name) {
-        // A choice that cannot be removed is told by the next command.
-        let _ = std::fs::remove_file(&chosen);
-    }
+    // Without the profile nobody would know where the secret is.
+    is_forgotten?;
+    profile::remove(&path, &name)?;
+    ctx.forget_choice(&name);
     ctx.ui.ok(&format!("Deleted profile [{name}]"))
 }

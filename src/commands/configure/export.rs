@@ -1,7 +1,9 @@
 //! `configure export`.
 
 use serde_json::{Map, Value};
+use time::format_description::well_known::Rfc3339;
 
+use crate::commands::configure::shell::Shell;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::{Origin, Service};
@@ -10,16 +12,20 @@ use crate::ui::{Format, Present, Table};
 /// Print the environment that does what the profile does
 ///
 /// Access keys, project, region and endpoints as lines for a shell; what the profile does not set is unset. Those who log in with a
-/// password get temporary keys. A terminal shows them only with --reveal.
+/// password get temporary keys, and with -F json the document says when they end. A terminal shows them only with --reveal.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   eval \"$(ma-cli configure export -P work)\"
+  ma-cli configure export -P work --shell fish | source
   ma-cli configure export --reveal
   ma-cli configure export -F json > credentials.json")]
 pub struct ExportArgs {
     /// Print secrets even onto a terminal
     #[arg(long)]
     reveal: bool,
+    /// Shell that is to read the lines
+    #[arg(long, value_enum, value_name = "SHELL", default_value = "posix")]
+    shell: Shell,
 }
 
 /// Prints it.
@@ -53,34 +59,30 @@ pub async fn run(ctx: &Ctx, args: &ExportArgs) -> Result<(), Error> {
         variables.push((service.variable(), endpoint.map(|endpoint| endpoint.value.clone())));
     }
     if let Some(end) = credential.expires_at {
-        let offset = ctx.ui.zone().offset_at(end);
-        ctx.ui.note(&format!(
-            "The access key is temporary and ends at {}",
-            end.to_offset(offset).replace_nanosecond(0).unwrap_or(end)
-        ));
+        let local = end.to_offset(ctx.ui.zone().offset_at(end)).replace_nanosecond(0).unwrap_or(end);
+        ctx.ui.note(&format!("The access key is temporary and ends at {}", local.format(&Rfc3339).unwrap_or_default()));
     }
-    let exported = Exported(variables);
+    let exported = Exported { variables, end: credential.expires_at.and_then(|end| end.format(&Rfc3339).ok()) };
     match ctx.ui.format() {
-        Format::Table => ctx.ui.write(exported.lines().as_bytes()),
+        Format::Table => ctx.ui.write(exported.lines(args.shell).as_bytes()),
         _ => ctx.ui.emit(&exported),
     }
 }
 
-/// The variables that say who the user is and where the services are, and which of them are not to be set.
-struct Exported(Vec<(&'static str, Option<String>)>);
+/// The variables that say who the user is and where the services are, which of them are not to be set, and when the keys end.
+struct Exported {
+    variables: Vec<(&'static str, Option<String>)>,
+    end: Option<String>,
+}
 
 impl Exported {
     fn set(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.0.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)))
+        self.variables.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?)))
     }
 
     /// Nothing in a value is expanded by the shell that reads it, and nothing of another account stays.
-    fn lines(&self) -> String {
-        let line = |(name, value): &(&str, Option<String>)| match value {
-            Some(value) => format!("export {name}={}\n", shell_words::quote(value)),
-            None => format!("unset {name}\n"),
-        };
-        self.0.iter().map(line).collect()
+    fn lines(&self, shell: Shell) -> String {
+        self.variables.iter().map(|(name, value)| shell.line(name, value.as_deref())).collect()
     }
 }
 
@@ -92,6 +94,7 @@ impl Present for Exported {
     }
 
     fn document(&self) -> Value {
-        self.set().map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
+        let end = self.end.as_deref().map(|end| ("expires_at", end));
+        self.set().chain(end).map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into()
     }
 }

@@ -4,15 +4,17 @@ pub mod delete;
 pub mod export;
 pub mod list;
 mod questions;
+mod shell;
 pub mod show;
 pub mod test;
 #[path = "use.rs"]
 pub mod use_profile;
+mod values;
 mod writing;
 
 use std::path::PathBuf;
 
-pub use writing::{log_in, write};
+pub use writing::{Draft, write};
 
 use crate::auth::secret::Secret;
 use crate::ctx::Ctx;
@@ -63,6 +65,9 @@ pub struct ProfileArgs {
     /// Secret key (AKSK); can be seen in the process list when given here
     #[arg(long, alias = "sk", value_name = "TEXT")]
     secret_key: Option<Secret>,
+    /// Security token of a temporary access key (AKSK); can be seen in the process list when given here
+    #[arg(long, value_name = "TEXT")]
+    security_token: Option<Secret>,
     /// Region [default: REGION_NAME]
     #[arg(short, long, value_name = "TEXT")]
     region: Option<String>,

@@ -6,6 +6,7 @@ use crate::auth::secret::{MASK, Secret};
 use crate::commands::configure::ProfileArgs;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
+use crate::settings::Service;
 use crate::settings::stored::{SECRETS, Stored};
 
 /// Who asks, what was given and what is stored.
@@ -34,11 +35,31 @@ impl Questions<'_> {
         };
         let mut changes = Map::from_iter([("auth".to_owned(), Value::from(mode.to_ascii_uppercase()))]);
         changes.extend(answers.map(|(key, value)| (key.to_owned(), value)));
-        // A token belongs to the keys it came with, so it goes with any change.
+        // What another kind of credentials left goes.
         for key in SECRETS {
             changes.entry(key).or_insert(Value::Null);
         }
         Ok(changes)
+    }
+
+    /// The region of a login where none is known: without it nothing can be tried. It may be left out where the profile or the
+    /// environment says where the identity service is.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub(super) fn region(&self) -> Result<Option<String>, Error> {
+        if !self.is_login || self.stored.text("region").is_some() {
+            return Ok(None);
+        }
+        let in_profile = self.stored.entry.get("endpoints").and_then(|endpoints| endpoints.get(Service::Iam.name()));
+        if in_profile.is_some() || self.ctx.env.get(Service::Iam.variable()).is_some() {
+            return Ok(self.ctx.ui.ask_optional("region")?.map(|answer| answer.trim().to_owned()));
+        }
+        let answer = self.ctx.ui.ask("region", "--region")?.trim().to_owned();
+        if answer.is_empty() {
+            return Err(Error::new(Kind::Usage, "the region is empty").hint("give --region"));
+        }
+        Ok(Some(answer))
     }
 
     /// Access key and secret key; Enter keeps a stored one.
@@ -56,11 +77,21 @@ impl Questions<'_> {
             Some(key) => key.clone(),
             None => self.ask_secret("secret key", "--secret-key", self.stored.secret("secret_key"))?,
         };
-        Ok([
-            ("access_key", Value::from(access_key.expose())),
-            ("secret_key", Value::from(secret_key.expose())),
-            ("security_token", Value::Null),
-        ])
+        // A copied key often brings blanks along, and has none of its own.
+        let trimmed = |key: &Secret| Value::from(key.expose().trim());
+        // A stored token belongs to the keys it came with, and goes with any other.
+        let is_same = self.stored.text("access_key").as_deref() == Some(access_key.expose().trim())
+            && self.stored.secret("secret_key").is_some_and(|key| key.expose() == secret_key.expose().trim());
+        let token = match &self.args.security_token {
+            Some(token) => {
+                self.warn_visible("--security-token");
+                Some(token.clone()).filter(|token| !token.is_empty())
+            }
+            None if is_same => self.stored.secret("security_token"),
+            None => None,
+        };
+        let token = token.as_ref().map_or(Value::Null, trimmed);
+        Ok([("access_key", trimmed(&access_key)), ("secret_key", trimmed(&secret_key)), ("security_token", token)])
     }
 
     /// Account, user name and password; Enter keeps a stored one.

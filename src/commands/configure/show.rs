@@ -1,12 +1,12 @@
 //! `configure show`.
 
 use std::fmt::Display;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::auth::CredentialReport;
 use crate::auth::secret::{MASK, masked, masked_address};
+use crate::commands::configure::values;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::settings::{Identity, Origin, Service, Settings, Sourced};
@@ -27,55 +27,63 @@ pub struct ShowArgs {}
 /// # Errors
 /// A file that cannot be read, a profile that does not exist.
 pub async fn run(ctx: &Ctx, _args: &ShowArgs) -> Result<(), Error> {
-    let rows = rows(ctx.settings()?);
-    ctx.ui.emit(&Shown { rows, report: ctx.credential_report().await? })
+    let mut rows = rows(ctx.settings()?);
+    let (found, report) = ctx.look_for_credentials().await?;
+    if let (Some(keys), Some(used)) = (found, report.used()) {
+        rows.extend(values::given(&keys, used.link.title()));
+    }
+    ctx.ui.emit(&Shown { rows, report })
 }
 
-/// Name, value and origin of a setting.
-type Row = (String, String, String);
+/// Name, value and origin of a setting; null is not set, and comes from nowhere.
+pub(super) type Row = (String, Value, String);
 
 fn rows(settings: &Settings) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut row = |name: &str, value: &dyn Display, origin: &Origin| {
-        rows.push((name.to_owned(), value.to_string(), origin.to_string()));
-    };
-    row("profile", &settings.profile.value, &settings.profile.origin);
-    row("config_file", &settings.config_file.value.display(), &settings.config_file.origin);
+    let mut row = |name: &str, value: Value, origin: &dyn Display| rows.push((name.to_owned(), value, origin.to_string()));
+    row("profile", settings.profile.value.as_str().into(), &settings.profile.origin);
+    row("config_file", settings.config_file.value.display().to_string().into(), &settings.config_file.origin);
     for (name, text) in [("region", &settings.region), ("project_id", &settings.project_id)] {
-        if let Some(text) = text {
-            row(name, &text.value, &text.origin);
+        match text {
+            Some(text) => row(name, text.value.as_str().into(), &text.origin),
+            None => row(name, Value::Null, &""),
         }
     }
     for (name, value, origin) in identity(settings) {
-        row(name, &value, origin);
+        row(name, value.into(), origin);
     }
     if let Some(agency) = &settings.agency {
-        row("agency_name", &agency.value.name, &agency.origin);
-        row("agency_domain", &agency.value.domain, &agency.origin);
+        row("agency_name", agency.value.name.as_str().into(), &agency.origin);
+        row("agency_domain", agency.value.domain.as_str().into(), &agency.origin);
     }
     for service in Service::ALL {
         if let Ok(endpoint) = settings.endpoint(service) {
-            row(&format!("{}_endpoint", service.name()), &masked_address(&endpoint.value), &endpoint.origin);
+            row(
+                &format!("{}_endpoint", service.name()),
+                masked_address(&endpoint.value).into(),
+                &values::origin(settings, service, endpoint),
+            );
         }
     }
     let network = &settings.network;
     for (name, proxy) in [("https_proxy", &network.https_proxy), ("http_proxy", &network.http_proxy)] {
         if let Some(proxy) = proxy {
-            row(name, &masked_address(&proxy.value), &proxy.origin);
+            row(name, masked_address(&proxy.value).into(), &proxy.origin);
         }
     }
     if let Some(hosts) = &network.no_proxy {
-        row("no_proxy", &hosts.value, &hosts.origin);
+        row("no_proxy", hosts.value.as_str().into(), &hosts.origin);
     }
     if let Some(path) = &network.ca_bundle {
-        row("ca_bundle", &path.value.display(), &path.origin);
+        row("ca_bundle", path.value.display().to_string().into(), &path.origin);
     }
     let verify = if settings.verify_tls { Origin::Default } else { Origin::Flag("--no-verify-ssl") };
-    row("verify_tls", &settings.verify_tls, &verify);
-    let seconds = |time: Duration| time.as_secs_f64();
-    row("connect_timeout", &seconds(network.connect_timeout.value), &network.connect_timeout.origin);
-    row("read_timeout", &seconds(network.read_timeout.value), &network.read_timeout.origin);
-    row("attempts", &network.attempts.value, &network.attempts.origin);
+    row("verify_tls", settings.verify_tls.into(), &verify);
+    for (name, time) in [("connect_timeout", &network.connect_timeout), ("read_timeout", &network.read_timeout)] {
+        let is_whole = time.value.subsec_nanos() == 0;
+        row(name, if is_whole { time.value.as_secs().into() } else { time.value.as_secs_f64().into() }, &time.origin);
+    }
+    row("attempts", network.attempts.value.into(), &network.attempts.origin);
     rows
 }
 
@@ -83,7 +91,7 @@ fn rows(settings: &Settings) -> Vec<Row> {
 fn identity(settings: &Settings) -> Vec<(&'static str, String, &Origin)> {
     let Some(Sourced { value, origin }) = &settings.identity else { return Vec::new() };
     let hidden = || MASK.to_owned();
-    let mut values = match value {
+    let values: Vec<(&str, String)> = match value {
         Identity::Keys { access_key, security_token, .. } => {
             let token = security_token.as_ref().map(|_| ("security_token", hidden()));
             [("access_key", masked(access_key)), ("secret_key", hidden())].into_iter().chain(token).collect()
@@ -99,10 +107,9 @@ fn identity(settings: &Settings) -> Vec<(&'static str, String, &Origin)> {
             known.into_iter().chain([(*missing, "(logged out)".to_owned())]).collect()
         }
     };
-    if matches!(origin, Origin::Profile { .. }) {
-        values.push(("store", settings.store.name().to_owned()));
-    }
-    values.into_iter().map(|(name, value)| (name, value, origin)).collect()
+    let values = values.into_iter().map(|(name, value)| (name, value, origin));
+    let store = matches!(origin, Origin::Profile { .. }).then_some(&settings.store);
+    values.chain(store.map(|store| ("store", store.value.name().to_owned(), &store.origin))).collect()
 }
 
 #[derive(Debug)]
@@ -114,7 +121,12 @@ struct Shown {
 impl Present for Shown {
     fn table(&self) -> Table {
         let mut table = Table::of_properties(["setting", "value", "origin"]);
-        table.rows = self.rows.iter().map(|(name, value, origin)| vec![name.clone(), value.clone(), origin.clone()]).collect();
+        let shown = |value: &Value| match value {
+            Value::Null => "not set".to_owned(),
+            Value::String(text) => text.clone(),
+            value => value.to_string(),
+        };
+        table.rows = self.rows.iter().map(|(name, value, origin)| vec![name.clone(), shown(value), origin.clone()]).collect();
         table.rows.extend(self.report.steps.iter().map(|step| {
             vec![format!("credentials: {}", step.link.title()), step.outcome.title().to_owned(), step.reason.clone()]
         }));

@@ -25,8 +25,12 @@ pub struct UseArgs {
 /// Keeps the choice.
 ///
 /// # Errors
-/// There is no such profile; the choice cannot be written.
+/// There is no such profile; the choice would not hold for the file that is named; the choice cannot be written.
 pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
+    if ctx.flags().config_file.is_some() {
+        return Err(Error::new(Kind::Usage, "a profile of another file cannot be chosen")
+            .hint("-C says in each run which file is meant; MA_CLI_CONFIG_FILE and MA_CLI_PROFILE say it for all"));
+    }
     let chosen = ctx.env.chosen_profile_path();
     let failed =
         |error: std::io::Error| Error::new(Kind::Local, format!("cannot write [{}]", chosen.display())).caused_by(error);
@@ -35,6 +39,9 @@ pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
+    } else if ctx.env.get("MA_CLI_CONFIG_FILE").is_some() {
+        return Err(Error::new(Kind::Conflict, "MA_CLI_CONFIG_FILE names another file, for which no choice holds")
+            .hint("set MA_CLI_PROFILE too, or unset MA_CLI_CONFIG_FILE"));
     } else {
         let is_local = args.name == LOCAL_PROFILE;
         let file = ProfileFile::read(&ctx.env.profile_path())?;
@@ -55,10 +62,9 @@ pub fn run(ctx: &Ctx, args: &UseArgs) -> Result<(), Error> {
         };
         write().map_err(failed)?;
     }
-    for name in ["MA_CLI_PROFILE", "MA_CLI_CONFIG_FILE"] {
-        if ctx.env.get(name).is_some() {
-            ctx.ui.warn(&format!("{name} is set and comes first"));
-        }
-    }
-    ctx.ui.ok(&format!("The profile [{}] is used from now on", args.name))
+    let when = match ctx.env.get("MA_CLI_PROFILE") {
+        Some(first) if first != args.name => format!("where MA_CLI_PROFILE is not set, which says [{first}] here"),
+        _ => "from now on".to_owned(),
+    };
+    ctx.ui.ok(&format!("The profile [{}] is used {when}", args.name))
 }

@@ -24,6 +24,9 @@ pub(super) fn run(ctx: &Ctx, args: ResetArgs) -> Result<(), Error> {
         ctx.ui.confirm(&question, "-y/--yes")?;
     }
     reset.carry_out().map_err(explain)?;
+    if data_dir == ctx.env.platform_directory() {
+        ctx.forget_choice("local");
+    }
     let message = format!("The platform in [{}] is deleted", data_dir.display());
     ctx.ui.done(&message, json!({"data_dir": data_dir.display().to_string(), "deleted": true}))
 }
