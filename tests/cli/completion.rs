@@ -306,7 +306,7 @@ fn what_a_slow_service_says_is_there_the_next_time() {
     loop {
         let answer = ask();
         if !answer.is_empty() {
-            assert_eq!(answer, "plain,j\\$\\(touch\\ PWNED\\)\n");
+            assert_eq!(answer, "plain,j\\$\\(touch\\ PWNED\\)\tn (Failed)\n");
             break;
         }
         assert!(Instant::now() < deadline, "no answer, and these requests: {:?}", service.seen.lock().unwrap());

@@ -181,7 +181,11 @@ impl Candidate {
         let (kind, value) = (self.kind, &self.value);
         match shell {
             Shell::Bash => {
-                let help = if self.is_described { format!("\t{}", self.help) } else { String::new() };
+                // Where two values are alike to Bash, it would put their common descriptions into the line, unquoted.
+                let is_harmless = |character: char| character.is_alphanumeric() || " -_.()".contains(character);
+                let harmless = |character| if is_harmless(character) { character } else { '_' };
+                let help: String = self.help.chars().map(harmless).collect();
+                let help = if self.is_described { format!("\t{help}") } else { String::new() };
                 format!("{kind},{}{help}\n", line.replacement(value))
             }
             Shell::Zsh => format!("{kind}\n{value}\n{}\n", if self.help.is_empty() { "_" } else { &self.help }),
@@ -193,7 +197,7 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, Shell, answer};
+    use super::{Candidate, Line, Request, Shell, answer};
     use crate::settings::env::Env;
     use std::time::Duration;
 
@@ -211,6 +215,12 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let env = Env::for_tests(&[("COMP_WORDS", words), ("COMP_CWORD", index)], home.path());
         answer(shell, &env, Duration::from_secs(5)).0
+    }
+
+    #[test]
+    fn a_description_holds_nothing_that_bash_would_evaluate() {
+        let job = Candidate { is_described: true, ..Candidate::plain("j1", "a$(id) `b`;c (Failed)") };
+        assert_eq!(job.record(Shell::Bash, &Line::default()), "plain,j1\ta_(id) _b__c (Failed)\n");
     }
 
     #[test]
