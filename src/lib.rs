@@ -66,7 +66,12 @@ pub fn main(arguments: Vec<OsString>, env: Env) -> ExitCode {
 
 fn start(arguments: &[OsString], env: Env, terminals: Terminals) -> ExitCode {
     let plain = Ui::new(ui::Options::default(), terminals);
-    if let Some(request) = env.get("_MA_CLI_COMPLETE").and_then(Request::parse) {
+    if let Some(value) = env.get("_MA_CLI_COMPLETE").filter(|value| !value.is_empty()) {
+        let Some(request) = Request::parse(value) else {
+            // On standard output it would be evaluated.
+            let message = format!("_MA_CLI_COMPLETE is [{value}], and none of {}", Request::SOURCES);
+            return finish(&plain, Err(Error::new(Kind::Usage, message)));
+        };
         // The shell draws its line where a warning would go.
         if let Ok(nowhere) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
             let _ = rustix::stdio::dup2_stderr(nowhere);
@@ -82,7 +87,7 @@ fn start(arguments: &[OsString], env: Env, terminals: Terminals) -> ExitCode {
                 Ok(ui) if ui.format() != ui::Format::Table => ui.report(&misuse.error),
                 _ => plain.note_lines(misuse.text.trim_end()),
             }
-            ExitCode::from(Kind::Usage.exit_code())
+            ExitCode::from(misuse.error.kind.exit_code())
         }
         Invocation::Run(cli) => match cli.globals.output(env.get("MA_CLI_FORMAT")) {
             Ok(options) => run(*cli, env, Ui::new(options, terminals)),

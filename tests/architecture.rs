@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("commands/auth", &["ctx", "ui", "error", "settings", "auth", "http"]),
     ("commands/configure", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
     ("commands/doctor", &["ctx", "ui", "error", "settings", "auth", "http", "api", "obs"]),
+    ("commands/ma_job", &["ctx", "ui", "error", "api", "obs", "copy", "settings::yaml"]),
     ("commands/version", &["ctx", "ui", "error", "settings::region"]),
     ("commands/platform", &["ctx", "ui", "error", "platform"]),
     ("cli", &["commands", "ctx", "ui", "error", "settings"]),

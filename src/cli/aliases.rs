@@ -7,11 +7,11 @@ use clap::Command;
 /// Words for the verbs that every noun may have: a noun that has the verb and no verb of that name answers to the words too.
 const VERBS: &[(&str, &[&str])] = &[
     ("list", &["ls"]),
-    ("show", &["get", "describe", "info"]),
+    ("show", &["get", "describe", "info", "view"]),
     ("create", &["new", "add"]),
     ("update", &["edit", "modify"]),
     ("delete", &["rm", "remove", "del"]),
-    ("stop", &["cancel", "kill", "terminate"]),
+    ("stop", &["cancel", "kill", "terminate", "down"]),
     ("logs", &["log"]),
     ("ls", &["list"]),
     ("rm", &["delete", "remove", "del"]),
@@ -20,17 +20,19 @@ const VERBS: &[(&str, &[&str])] = &[
     ("get-template", &["templates"]),
     ("get-queue", &["queues"]),
     ("get-resource", &["resources"]),
-    ("get-job", &["list", "ls", "show", "get", "describe", "status", "jobs"]),
-    ("get-log", &["logs", "log", "tail"]),
-    ("get-event", &["events"]),
-    ("get-engine", &["engines"]),
-    ("get-flavor", &["flavors"]),
-    ("get-pool", &["pools"]),
+    ("get-job", &["get-jobs", "list", "ls", "show", "get", "describe", "status", "jobs"]),
+    ("get-log", &["get-logs", "logs", "log", "tail"]),
+    ("get-event", &["get-events", "events"]),
+    ("get-engine", &["get-engines", "engines"]),
+    ("get-flavor", &["get-flavors", "flavors"]),
+    ("get-pool", &["get-pools", "pools"]),
     ("submit", &["create", "run", "new"]),
     ("rerun", &["retry", "resubmit"]),
     ("shell", &["exec", "ssh", "attach"]),
     ("mb", &["make-bucket", "create-bucket"]),
     ("rb", &["remove-bucket", "delete-bucket"]),
+    ("start", &["up"]),
+    ("status", &["ps", "whoami"]),
 ];
 
 /// Words for the commands of the root.
@@ -46,22 +48,67 @@ const ROOT: &[(&str, &[&str])] = &[
     ("dli-job", &["dli"]),
 ];
 
-/// Verbs that are looked for in a group and are commands of the root.
-const MOVED: &[(&str, &str, &str)] = &[("obs", "cp", "obs-copy"), ("obs", "copy", "obs-copy")];
+/// Words that are looked for in a group, or in the root (no name), and are commands elsewhere: their names from the root on.
+const MOVED: &[(&str, &str, &[&str])] = &[
+    ("obs", "cp", &["obs-copy"]),
+    ("obs", "copy", &["obs-copy"]),
+    ("", "ls", &["obs", "ls"]),
+    ("", "rm", &["obs", "rm"]),
+    ("", "mb", &["obs", "mb"]),
+    ("", "rb", &["obs", "rb"]),
+    ("", "cat", &["obs", "cat"]),
+    ("", "stat", &["obs", "stat"]),
+    ("", "login", &["auth", "login"]),
+    ("", "logout", &["auth", "logout"]),
+    ("", "whoami", &["auth", "status"]),
+];
+
+/// Verbs of other tools that take more than another word here; the first name is that of the group, of the root none.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("obs", "sync", "obs-copy --update --delete"),
+    ("obs", "mirror", "obs-copy --update --delete"),
+    ("obs", "mv", "obs-copy, then obs rm"),
+    ("obs", "move", "obs-copy, then obs rm"),
+    ("obs", "du", "obs ls -r"),
+    ("", "sync", "obs-copy --update --delete"),
+    ("", "mv", "obs-copy, then obs rm"),
+    ("", "du", "obs ls -r"),
+];
+
+/// The option of a command that a word too many may have been meant for.
+const OPTIONS: &[(&[&str], &str)] =
+    &[(&["ma-job", "set-priority"], "--priority {}"), (&["configure", "show"], "--query settings.{}.value")];
 
 /// The tree with the guessed words as hidden aliases.
 pub(super) fn add(root: Command) -> Command {
     with(root, ROOT).mut_subcommands(|noun| with(noun, VERBS))
 }
 
-/// The command of the root that somebody means with this verb of a group.
-pub(super) fn moved(group: &str, verb: &str) -> Option<&'static str> {
-    MOVED.iter().find(|row| (row.0, row.1) == (group, verb)).map(|row| row.2)
+/// The names, from the root on, of the command that somebody means with this word below the command with these names.
+pub(super) fn moved(path: &[impl AsRef<str>], word: &str) -> Option<&'static [&'static str]> {
+    let group = match path {
+        [] => "",
+        [group] => group.as_ref(),
+        _ => return None,
+    };
+    MOVED.iter().find(|row| (row.0, row.1) == (group, word)).map(|row| row.2)
 }
 
-/// The verbs of a group that stand for commands of the root, with these.
+/// The words below a group that stand for commands elsewhere, with the last of their names.
 pub(super) fn moved_from<'a>(group: &str) -> impl Iterator<Item = (&'a str, &'a str)> {
-    MOVED.iter().filter(move |row| row.0 == group).map(|row| (row.1, row.2))
+    MOVED.iter().filter(move |row| row.0 == group).filter_map(|row| Some((row.1, *row.2.last()?)))
+}
+
+/// What serves here for a verb of another tool that somebody looks for in a group, or, with no name, in the root.
+pub(super) fn elsewhere(group: &str, word: &str) -> Option<&'static str> {
+    ELSEWHERE.iter().find(|row| (row.0, row.1) == (group, word)).map(|row| row.2)
+}
+
+/// The option with that value that was meant by a word too many.
+pub(super) fn option_for(path: &[String], word: &str) -> Option<String> {
+    let row = OPTIONS.iter().find(|row| path.iter().map(String::as_str).eq(row.0.iter().copied()))?;
+    let is_plain = word.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
+    is_plain.then(|| row.1.replace("{}", word))
 }
 
 /// Adds the words in place, so that the order of the commands stays.

@@ -74,7 +74,9 @@ impl<'a> Rewriter<'a> {
                 break;
             }
             if bytes.len() < 2 || bytes[0] != b'-' {
-                self.positional(token);
+                if !self.positional(token) {
+                    break;
+                }
                 continue;
             }
             let options = match self.lex(token) {
@@ -110,22 +112,25 @@ impl<'a> Rewriter<'a> {
         Parsed::WrongArity { path: self.path, option: token.to_string_lossy().into_owned(), is_missing }
     }
 
-    fn positional(&mut self, token: &OsString) {
+    /// Takes a word that is no option. Whether there is more to understand: what follows a command that nobody knows is its own.
+    fn positional(&mut self, token: &OsString) -> bool {
         let name = token.to_str().unwrap_or_default();
-        if let [group] = self.path.as_slice()
-            && let Some(command) = aliases::moved(group, name).and_then(|command| self.root.find_subcommand(command))
-        {
-            self.path = vec![command.get_name().to_owned()];
-            self.output[self.name_at] = OsString::from(command.get_name());
-            self.command = command;
-            return;
+        let is_first = self.command.is_subcommand_required_set();
+        if is_first && let Some(names) = aliases::moved(&self.path, name) {
+            // In the place of the group's name, where there is one.
+            self.output.truncate(if self.path.is_empty() { self.output.len() } else { self.name_at });
+            (self.path, self.command) = (Vec::new(), self.root);
+            return names.iter().all(|name| self.positional(&OsString::from(name)));
         }
-        if let Some(child) = self.command.find_subcommand(name) {
+        let child = self.command.find_subcommand(name);
+        let is_known = child.is_some() || !self.command.is_subcommand_required_set();
+        if let Some(child) = child {
             self.path.push(child.get_name().to_owned());
             self.name_at = self.output.len();
             self.command = child;
         }
         self.output.push(token.clone());
+        is_known
     }
 
     fn lex(&self, token: &OsStr) -> Token<'a> {

@@ -144,7 +144,7 @@ pub enum Invocation {
     Run(Box<Cli>),
     /// Text for standard output, exit code 0.
     Print(String),
-    /// A usage error for standard error, exit code 2.
+    /// A usage error for standard error; its kind gives the exit code.
     Misuse(usage::Misuse),
 }
 
@@ -180,6 +180,7 @@ fn page_or_run<'a>(root: &'a clap::Command, mut cli: Cli) -> Invocation {
             Some((child, path))
         };
         let found = args.words.iter().try_fold((root, Vec::new()), find);
+        args.meant = usage::meant_page(root, &args.words).filter(|_| found.is_none());
         args.page = found.map(|(_, path)| help::command_page(root, &path));
     }
     Invocation::Run(Box::new(cli))

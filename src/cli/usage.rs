@@ -17,16 +17,24 @@ pub struct Misuse {
     pub error: Error,
 }
 
-/// Options of other tools, and what they are here.
-const ELSEWHERE: [(&str, &str); 7] = [
+/// Options of other tools, and what they are here: where the first word is an option, it has to be one of the command.
+const ELSEWHERE: [(&str, &str); 12] = [
     ("--json", "-F json"),
+    ("-ojson", "-F json"),
+    ("-oyaml", "-F yaml"),
     ("--output", "-F"),
     ("-o", "-F"),
     ("--jq", "--query"),
     ("--no-headers", "--no-header"),
     ("--sort-by", "--sort"),
+    ("--limit", "--page-size"),
+    ("--max-items", "--page-size"),
+    ("--force", "--yes"),
     ("--region", "REGION_NAME, or a profile of that region (-P)"),
 ];
+
+/// Groups of the original that this version does not have, and the word that people use for one.
+const UNSUPPORTED: [&str; 3] = ["image", "dli-job", "dli"];
 
 /// The format and query that the arguments ask for, as far as that can be told of arguments that cannot be parsed.
 pub fn output(arguments: &[OsString]) -> GlobalArgs {
@@ -51,21 +59,26 @@ pub fn output(arguments: &[OsString]) -> GlobalArgs {
 pub fn no_such_option(root: &Command, path: &[String], option: &str) -> Misuse {
     let name = option.split('=').next().unwrap_or(option);
     let command = help::find(root, path);
-    let candidates = command.get_arguments().chain(root.get_arguments().filter(|argument| argument.is_global_set()));
-    let nearest = candidates
+    let arguments = command.get_arguments().chain(root.get_arguments().filter(|argument| argument.is_global_set()));
+    let mut known: Vec<String> = arguments
         .flat_map(|argument| {
             let longs = argument.get_long_and_visible_aliases().unwrap_or_default();
             let shorts = argv::short_names(argument).map(|short| format!("-{short}"));
             longs.into_iter().map(|long| format!("--{long}")).chain(shorts).collect::<Vec<_>>()
         })
-        .map(|candidate| (strsim::jaro_winkler(&candidate, name), candidate))
-        .filter(|(likeness, _)| *likeness > 0.85)
-        .max_by(|left, right| left.0.total_cmp(&right.0));
-    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == name).map(|(_, here)| (*here).to_owned());
+        .collect();
+    // These two are read before clap.
+    known.push("--help".to_owned());
+    known.extend(path.is_empty().then(|| "--version".to_owned()));
+    let is_here = |here: &str| !here.starts_with("--") || known.iter().any(|known| known == here);
+    let elsewhere = ELSEWHERE.iter().find(|(other, here)| *other == name && is_here(here)).map(|(_, here)| *here);
     // What somebody knows from another tool is no slip of the keyboard.
-    let advice = elsewhere.or(nearest.map(|(_, candidate)| candidate));
-    let advice = advice.map(|candidate| format!(" Did you mean {candidate}?")).unwrap_or_default();
-    message(root, path, &format!("No such option: {name}{advice}"))
+    let meant = elsewhere.or_else(|| nearest(name, known.iter().map(String::as_str)));
+    message(root, path, &format!("No such option: {name}{}", advice(meant)))
+}
+
+fn advice(meant: Option<&str>) -> String {
+    meant.map(|meant| format!(" Did you mean {meant}?")).unwrap_or_default()
 }
 
 /// A value too many or too few.
@@ -94,35 +107,34 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
             "Missing command.".to_owned()
         }
         ErrorKind::InvalidSubcommand => {
-            let written = text(ContextKind::InvalidSubcommand);
-            let advice = meant(root, &path, &written).map(|name| format!(" Did you mean {name}?")).unwrap_or_default();
-            format!("No such command '{written}'.{advice}")
+            return Invocation::Misuse(no_such_command(root, &path, &text(ContextKind::InvalidSubcommand)));
         }
         ErrorKind::MissingRequiredArgument => {
-            let names = text(ContextKind::InvalidArg);
-            let name = names.split(" --").next().unwrap_or(&names).split('=').next().unwrap_or(&names).trim().to_owned();
+            // One after the other, as click.
+            let name = match error.get(ContextKind::InvalidArg) {
+                Some(ContextValue::Strings(names)) => names.first().cloned().unwrap_or_default(),
+                _ => text(ContextKind::InvalidArg),
+            };
+            let name = name.split(" --").next().unwrap_or(&name).split('=').next().unwrap_or(&name).trim();
             if name.starts_with('-') {
-                format!("Missing option '{}'.", spelled(root, &path, &name))
+                format!("Missing option '{}'.", spelled(root, &path, name))
             } else {
-                format!("Missing argument '{}'.", plain(&name))
+                format!("Missing argument '{}'.", plain(name))
             }
         }
-        ErrorKind::UnknownArgument => format!("Got unexpected extra argument ({})", text(ContextKind::InvalidArg)),
+        ErrorKind::UnknownArgument => {
+            let word = text(ContextKind::InvalidArg);
+            let meant = aliases::option_for(&path, &word);
+            format!("Got unexpected extra argument ({word}){}", advice(meant.as_deref()))
+        }
         ErrorKind::InvalidValue => {
             let option = text(ContextKind::InvalidArg);
+            let name = spelled(root, &path, option.split(" <").next().unwrap_or(&option));
             let choices = match error.get(ContextKind::ValidValue) {
-                Some(ContextValue::Strings(values)) => {
-                    values.iter().map(|value| format!("'{value}'")).collect::<Vec<_>>().join(", ")
-                }
-                _ => String::new(),
+                Some(ContextValue::Strings(choices)) => choices.as_slice(),
+                _ => &[],
             };
-            let value = text(ContextKind::InvalidValue);
-            let name = option.split(" <").next().unwrap_or(&option).to_owned();
-            if choices.is_empty() {
-                format!("Invalid value for '{}': '{value}'", spelled(root, &path, &name))
-            } else {
-                format!("Invalid value for '{}': '{value}' is not one of {choices}.", spelled(root, &path, &name))
-            }
+            format!("Invalid value for '{name}': {}", no_such_choice(&text(ContextKind::InvalidValue), choices))
         }
         ErrorKind::ValueValidation => {
             let option = text(ContextKind::InvalidArg);
@@ -135,13 +147,47 @@ pub fn explain(root: &Command, arguments: &[OsString], error: &clap::Error) -> I
     Invocation::Misuse(message(root, &path, &reason))
 }
 
+/// A value that is not among the choices, if there are any, with the one that was meant.
+fn no_such_choice(value: &str, choices: &[String]) -> String {
+    if choices.is_empty() {
+        return format!("'{value}'");
+    }
+    let listed = choices.iter().map(|choice| format!("'{choice}'")).collect::<Vec<_>>().join(", ");
+    format!("'{value}' is not one of {listed}.{}", advice(nearest(value, choices.iter().map(String::as_str))))
+}
+
+/// A command that does not exist: one of the original that this version lacks, a word of other tools, or a slip.
+fn no_such_command(root: &Command, path: &[String], written: &str) -> Misuse {
+    let reason = format!("No such command '{written}'.");
+    if path.is_empty() && UNSUPPORTED.contains(&written) {
+        let mut misuse =
+            message(root, path, &format!("{reason} This version does not have it; `ma-cli api` reaches its operations."));
+        misuse.error.kind = Kind::Unsupported;
+        misuse.error.hints = vec!["see: ma-cli api -h".to_owned()];
+        return misuse;
+    }
+    let known = aliases::elsewhere(path.last().map_or("", String::as_str), written);
+    message(root, path, &format!("{reason}{}", advice(known.or_else(|| meant(root, path, written)))))
+}
+
+/// The names of the command whose page was meant, if the words are like them.
+pub fn meant_page(root: &Command, words: &[String]) -> Option<String> {
+    let mut path: Vec<String> = Vec::new();
+    for word in words {
+        let command = help::find(root, &path);
+        let name = command.find_subcommand(word).map(Command::get_name).or_else(|| meant(root, &path, word))?;
+        path.push(name.to_owned());
+    }
+    Some(path.join(" "))
+}
+
 /// The command that was mistyped: a name that is shown, else what a word that is not shown stands for.
 fn meant<'a>(root: &'a Command, path: &[String], written: &str) -> Option<&'a str> {
     let command = help::find(root, path);
     let known = || command.get_subcommands().filter(|child| !child.is_hide_set());
     let shown = known().flat_map(|child| std::iter::once(child.get_name()).chain(child.get_visible_aliases()));
     let guessed = known().flat_map(|child| child.get_all_aliases().map(|word| (word, child.get_name())));
-    let moved = path.last().into_iter().flat_map(|group| aliases::moved_from(group));
+    let moved = aliases::moved_from(path.last().map_or("", String::as_str));
     let guessed: Vec<_> = guessed.chain(moved).collect();
     let stands_for = |word| guessed.iter().find(|row| row.0 == word).map(|row| row.1);
     nearest(written, shown).or_else(|| nearest(written, guessed.iter().map(|row| row.0)).and_then(stands_for))
@@ -192,6 +238,7 @@ fn command_path(root: &Command, arguments: &[OsString]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use crate::cli::{Invocation, parse};
+    use crate::error::Kind;
 
     fn advice(line: &str) -> String {
         match parse(&line.split(' ').map(Into::into).collect::<Vec<std::ffi::OsString>>()) {
@@ -199,6 +246,29 @@ mod tests {
                 misuse.error.to_string().split_once("Did you mean ").map(|(_, advice)| advice.to_owned()).unwrap_or_default()
             }
             other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_missing_argument_is_named() {
+        for (line, expected) in [("ma-cli obs-copy", "Missing argument 'SRC'."), ("ma-cli api", "Missing argument 'METHOD'.")] {
+            let Invocation::Misuse(misuse) = parse(&line.split(' ').map(Into::into).collect::<Vec<_>>()) else {
+                panic!("{line}")
+            };
+            assert_eq!(misuse.error.message, expected);
+            assert!(misuse.text.ends_with(&format!("Error: {expected}\n")), "{}", misuse.text);
+        }
+    }
+
+    /// What was the original's is told apart from what nobody knows, whatever follows it.
+    #[test]
+    fn groups_of_the_original_are_known_and_unsupported() {
+        for line in ["ma-cli image list --type X", "ma-cli dli-job -h", "ma-cli -P p image gi"] {
+            let Invocation::Misuse(misuse) = parse(&line.split(' ').map(Into::into).collect::<Vec<_>>()) else {
+                panic!("{line}")
+            };
+            assert_eq!(misuse.error.kind, Kind::Unsupported, "{line}");
+            assert!(misuse.text.contains("ma-cli api"), "{}", misuse.text);
         }
     }
 
@@ -218,6 +288,20 @@ mod tests {
             // Names that are shown come first.
             ("ma-cli ma-job get-jbo", "get-job?"),
             ("ma-cli ma-job frobnicate", ""),
+            ("ma-cli ma-job frobnicate --jbos 3", ""),
+            ("ma-cli --verison", "--version?"),
+            ("ma-cli obs ls --hlep", "--help?"),
+            ("ma-cli obs ls -F josn", "json?"),
+            ("ma-cli configure --auth AKSKK", "AKSK?"),
+            ("ma-cli obs ls -ojson", "-F json?"),
+            ("ma-cli ma-job get-job --limit 3", "--page-size?"),
+            ("ma-cli obs ls --limit 3", ""),
+            // Verbs of other tools.
+            ("ma-cli obs sync a b", "obs-copy --update --delete?"),
+            ("ma-cli platform strat", "start?"),
+            ("ma-cli ma-job set-priority j1 2", "--priority 2?"),
+            ("ma-cli configure get region", "--query settings.region.value?"),
+            ("ma-cli lgoin", "login?"),
         ] {
             assert_eq!(advice(line), expected, "{line}");
         }

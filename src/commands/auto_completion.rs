@@ -1,6 +1,5 @@
 //! `ma-cli auto-completion`: the line to paste, nothing is installed.
 
-use clap::builder::PossibleValue;
 use serde_json::json;
 
 use crate::ctx::Ctx;
@@ -17,14 +16,8 @@ use crate::ui::{Document, Format};
 pub struct AutoCompletionArgs {
     /// Shell to complete in
     #[arg(value_name = "[Bash|Zsh|Fish|PowerShell|Elvish]", default_value = "Bash",
-          value_parser = clap::builder::PossibleValuesParser::new(shells()))]
+          value_parser = ["Bash", "Zsh", "Fish", "PowerShell", "Elvish"])]
     shell: String,
-}
-
-/// The original's choices; two more that are taken but not among its choices.
-fn shells() -> [PossibleValue; 5] {
-    let own = |name| PossibleValue::new(name).hide(true);
-    ["Bash".into(), "Zsh".into(), "Fish".into(), own("PowerShell"), own("Elvish")]
 }
 
 /// Prints the tip and the line; the spelling `complation` is the original's and scripts match it.

@@ -7,13 +7,14 @@ mod suggest;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::Path;
 
 use http::StatusCode;
 
 use crate::{api, auth, copy, http as transport, obs, settings};
 
 pub use kind::Kind;
-pub use suggest::nearest;
+pub use suggest::{nearest, nearest_file};
 
 /// An error ready to be shown: message, causes, hints.
 #[derive(Debug)]
@@ -52,6 +53,12 @@ impl Error {
         self
     }
 
+    /// Adds the way that needs no account.
+    fn or_here(self) -> Self {
+        let here = "or work on this machine, without an account: ma-cli platform start; then add -P local to each command";
+        if cfg!(feature = "platform") { self.hint(here) } else { self }
+    }
+
     /// Puts what was being done in front of the message; the kind stays.
     #[must_use]
     pub fn context(mut self, doing: &str) -> Self {
@@ -83,16 +90,21 @@ impl From<settings::Error> for Error {
             settings::Error::NoProfile { name, known, named, .. } => {
                 // That of the platform on this machine is built in.
                 let meant = nearest(&name, known.iter().map(String::as_str).chain(["local"]));
-                let mut shown = Self::new(Kind::Config, message);
-                shown.hints.extend(meant.map(|meant| format!("did you mean [{meant}]?")));
+                let meant = meant.map(|meant| format!("did you mean [{meant}]?"));
                 // Whoever edits the file may name a profile as no program would.
                 let plain = |name: &String| name.replace(char::is_control, "?");
                 let known: Vec<String> = known.iter().map(plain).collect();
-                let known =
-                    if known.is_empty() { "there is none yet".to_owned() } else { format!("there are: {}", known.join(", ")) };
-                let options =
-                    settings::Flags { config_file: named, profile: Some(plain(&name)), ..Default::default() }.options();
-                shown.hint(known).hint(format!("make it with: ma-cli configure{options}"))
+                let profile = Some(plain(&name)).filter(|name| name != settings::DEFAULT_PROFILE);
+                let options = settings::Flags { config_file: named, profile, ..Default::default() }.options();
+                let make = format!("make it with: ma-cli configure{options}");
+                if known.is_empty() {
+                    let mut shown = Self::new(Kind::Config, format!("ma-cli is not configured yet: {message}"));
+                    shown.hints.extend(meant.into_iter().chain([make]));
+                    return shown.or_here();
+                }
+                let mut shown = Self::new(Kind::Config, message);
+                shown.hints.extend(meant);
+                shown.hint(format!("there are: {}", known.join(", "))).hint(make)
             }
             settings::Error::Vault { .. } => Self::new(Kind::Local, message)
                 .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),
@@ -107,10 +119,7 @@ impl From<settings::Error> for Error {
                 Self::new(Kind::Config, message).hint(format!("set {missing} too"))
             }
             settings::Error::NoEndpoint { .. } => {
-                let shown = Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION");
-                let here =
-                    "or work on this machine, without an account: ma-cli platform start; then add -P local to each command";
-                if cfg!(feature = "platform") { shown.hint(here) } else { shown }
+                Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION").or_here()
             }
         }
     }
@@ -187,6 +196,10 @@ impl From<api::Error> for Error {
 
 fn refused(refusal: api::Refusal) -> Error {
     let (kind, hint) = match refusal.status {
+        // The service calls the whole request wrong when it names an engine or a flavor that does not exist.
+        StatusCode::BAD_REQUEST if ["ModelArts.2780", "ModelArts.2781"].contains(&refusal.code.as_str()) => {
+            (Kind::NotFound, None)
+        }
         StatusCode::UNAUTHORIZED => (Kind::Auth, Some(CONFIGURE)),
         StatusCode::FORBIDDEN => {
             (Kind::Forbidden, Some("the credentials lack a permission, or are those of another project; see: ma-cli configure"))
@@ -207,7 +220,9 @@ fn refused(refusal: api::Refusal) -> Error {
 
 impl From<obs::Error> for Error {
     fn from(error: obs::Error) -> Self {
-        let message = error.to_string();
+        // The code stands beside the message.
+        let message = error.words();
+        let hint = store_hint(&error);
         let (code, request_id) = (error.code().map(str::to_owned), error.request_id().map(str::to_owned));
         let mut shown = match error {
             obs::Error::Http(error) => error.into(),
@@ -220,9 +235,6 @@ impl From<obs::Error> for Error {
                 Self::new(Kind::Config, message).hint("configure its region with: ma-cli configure --region REGION")
             }
             error if error.is_unauthenticated() => Self::new(Kind::Auth, message).hint(CONFIGURE),
-            error if error.is_no_such_bucket() => {
-                Self::new(Kind::NotFound, message).hint("make it with: ma-cli obs mb obs://BUCKET")
-            }
             error if error.code() == Some("InvalidBucketName") => Self::new(Kind::Usage, message)
                 .hint("a bucket's name has 3 to 63 characters: small letters, digits, dashes and dots"),
             error => match error.status() {
@@ -236,10 +248,28 @@ impl From<obs::Error> for Error {
                 _ => Self::new(Kind::Service, message),
             },
         };
+        shown.hints.extend(hint);
         shown.code = code.or(shown.code);
         shown.request_id = request_id.or(shown.request_id);
         shown
     }
+}
+
+/// What to do when a bucket or an object is not there.
+fn store_hint(error: &obs::Error) -> Option<String> {
+    let service = error.service().filter(|service| service.status == 404)?;
+    let (bucket, key) = service.target.strip_prefix(obs::ObsUrl::SCHEME)?.split_once('/')?;
+    let is_plain = |text: &str| {
+        text.chars().all(|character| character.is_ascii_graphic() && !"'\"\\$`&;|<>()*?[]!#~{}".contains(character))
+    };
+    if error.is_no_such_bucket() {
+        // Nobody who deletes a bucket wants to hear how it is made.
+        return (service.operation != "delete bucket" && is_plain(bucket))
+            .then(|| format!("make it with: ma-cli obs mb obs://{bucket}"));
+    }
+    let folder = key.rfind('/').map_or("", |end| &key[..=end]);
+    let is_object = !key.is_empty() && matches!(service.code.as_str(), "" | "NotFound" | "NoSuchKey");
+    (is_object && is_plain(folder)).then(|| format!("see what is there: ma-cli obs ls obs://{bucket}/{folder}"))
 }
 
 impl From<copy::Error> for Error {
@@ -247,7 +277,12 @@ impl From<copy::Error> for Error {
         let message = error.to_string();
         match error {
             copy::Error::Plan(_) => Self::new(Kind::Usage, message),
-            copy::Error::NoSource(_) => Self::new(Kind::NotFound, message),
+            copy::Error::NoSource(source) => {
+                let mut shown = Self::new(Kind::NotFound, message);
+                let meant = Some(Path::new(&source)).filter(|_| !obs::ObsUrl::looks_like(&source)).and_then(nearest_file);
+                shown.hints.extend(meant.map(|meant| format!("did you mean [{}]?", meant.display())));
+                shown
+            }
             copy::Error::Store(error) => error.into(),
             copy::Error::Local { .. } | copy::Error::Unplaceable { .. } => Self::new(Kind::Local, message),
             copy::Error::NoRoom { .. } => Self::new(Kind::Local, message).hint("make room, or copy to another disk"),
@@ -266,7 +301,7 @@ mod tests {
     use http::StatusCode;
 
     use super::{Error, Kind};
-    use crate::{api, http as transport};
+    use crate::{api, http as transport, obs, settings};
 
     #[test]
     fn a_refusal_keeps_code_and_request_id_and_says_what_to_do() {
@@ -290,6 +325,51 @@ mod tests {
             let points = error.hints.iter().any(|hint| hint.contains("ma-cli configure"));
             assert_eq!(points, kind.exit_code() == 4, "{status}");
         }
+    }
+
+    #[test]
+    fn an_engine_or_flavor_that_does_not_exist_is_not_found() {
+        for (code, kind) in
+            [("ModelArts.2780", Kind::NotFound), ("ModelArts.2781", Kind::NotFound), ("ModelArts.2793", Kind::Service)]
+        {
+            let body = format!(r#"{{"error_code": "{code}", "error_msg": "no"}}"#);
+            let refusal = api::Refusal::read(StatusCode::BAD_REQUEST, None, body.as_bytes());
+            assert_eq!(Error::from(api::Error::Service(Box::new(refusal))).kind, kind, "{code}");
+        }
+    }
+
+    /// What is not there has a next step that can be pasted.
+    #[test]
+    fn hints_of_the_store_name_what_was_asked_for() {
+        let hints = |operation, target: &str, code: &str| {
+            let service = obs::error::ServiceError {
+                operation,
+                target: target.to_owned(),
+                status: 404,
+                code: code.to_owned(),
+                ..Default::default()
+            };
+            Error::from(obs::Error::Service(Box::new(service))).hints.join("; ")
+        };
+        assert_eq!(hints("get", "obs://b/d/a.tx", "NoSuchKey"), "see what is there: ma-cli obs ls obs://b/d/");
+        assert_eq!(hints("look at", "obs://b/a", ""), "see what is there: ma-cli obs ls obs://b/");
+        assert_eq!(hints("list", "obs://nope/", "NoSuchBucket"), "make it with: ma-cli obs mb obs://nope");
+        assert_eq!(
+            (hints("delete bucket", "obs://b/", "NoSuchBucket"), hints("get", "obs://b/$(x)/a", "")),
+            (String::new(), String::new())
+        );
+    }
+
+    #[test]
+    fn without_any_profile_both_ways_to_begin_are_named() {
+        let missing = |name: &str| {
+            Error::from(settings::Error::NoProfile { name: name.to_owned(), path: "p.yaml".into(), known: Vec::new() })
+        };
+        let error = missing("DEFAULT");
+        assert!(error.message.starts_with("ma-cli is not configured yet: "), "{}", error.message);
+        assert_eq!(error.hints[0], "make it with: ma-cli configure");
+        assert!(error.hints[1].contains("ma-cli platform start"), "{:?}", error.hints);
+        assert_eq!(missing("dev").hints[0], "make it with: ma-cli configure -P dev");
     }
 
     #[test]

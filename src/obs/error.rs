@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use crate::http::retry::{Class, classify_error, classify_status};
+use crate::obs::ObsUrl;
 use crate::{auth, http};
 
 /// A refusal or failure that the store itself reported.
@@ -34,7 +35,7 @@ pub struct ServiceError {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store answered with an error.
-    #[error("{} [{}] was refused: {}", .0.operation, .0.target, describe(.0))]
+    #[error("{}", describe(.0, true))]
     Service(Box<ServiceError>),
     /// No answer: connection, TLS, time-out.
     #[error(transparent)]
@@ -84,13 +85,22 @@ pub enum Error {
     },
 }
 
-fn describe(error: &ServiceError) -> String {
-    let code = if error.code.is_empty() { reason(error.status) } else { &error.code };
-    let home = error.home.as_ref().map(|home| format!(" (the bucket is in [{home}])")).unwrap_or_default();
-    match error.message.as_str() {
-        "" => format!("{} {code}{home}", error.status),
-        message => format!("{} {code}: {message}{home}", error.status),
+/// What happened; whoever shows the code elsewhere leaves it out here.
+fn describe(error: &ServiceError, with_code: bool) -> String {
+    let ServiceError { operation, target, status, code, message, .. } = error;
+    if *status == 404 && ["", "NotFound", "NoSuchKey", "NoSuchBucket", "NoSuchVersion"].contains(&code.as_str()) {
+        let bucket = target.strip_prefix(ObsUrl::SCHEME).and_then(|address| address.split('/').next());
+        return match bucket.filter(|_| code == "NoSuchBucket") {
+            Some(bucket) => format!("there is no bucket [{bucket}]"),
+            None => format!("[{target}] does not exist"),
+        };
     }
+    // Below 300: the body of an answer that began well says that it failed after all.
+    let outcome = if (300..500).contains(status) { "was refused" } else { "failed" };
+    let code = if with_code && !code.is_empty() { code } else { reason(*status) };
+    let home = error.home.as_ref().map(|home| format!(" (the bucket is in [{home}])")).unwrap_or_default();
+    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    format!("{operation} [{target}] {outcome}: {status} {code}{message}{home}")
 }
 
 fn reason(status: u16) -> &'static str {
@@ -114,6 +124,17 @@ const IDENTITY_CODES: [&str; 12] = [
 ];
 
 impl Error {
+    /// What happened, without the code of [`Self::code`].
+    pub fn words(&self) -> String {
+        match self {
+            Self::Service(service) => describe(service, false),
+            Self::Exhausted { source, attempts, elapsed } => {
+                format!("{} (after {attempts} attempts in {:.1} s)", source.words(), elapsed.as_secs_f64())
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The store's own report, if it is one.
     pub fn service(&self) -> Option<&ServiceError> {
         match self {
@@ -290,9 +311,23 @@ mod tests {
 
     #[test]
     fn says_what_failed_and_how_often() {
-        let error =
-            Error::Exhausted { source: Box::new(service(404, "")), attempts: 4, elapsed: Duration::from_millis(12_340) };
-        assert_eq!(error.to_string(), "get [obs://b/k] was refused: 404 Not Found (after 4 attempts in 12.3 s)");
-        assert!(error.is_not_found());
+        let tried = |source| Error::Exhausted { source: Box::new(source), attempts: 4, elapsed: Duration::from_millis(12_340) };
+        let error = tried(service(503, "SlowDown"));
+        assert_eq!(error.to_string(), "get [obs://b/k] failed: 503 SlowDown (after 4 attempts in 12.3 s)");
+        assert_eq!(error.words(), "get [obs://b/k] failed: 503 Service Unavailable (after 4 attempts in 12.3 s)");
+        assert!(tried(service(404, "")).is_not_found());
+    }
+
+    #[test]
+    fn what_is_not_there_was_not_refused() {
+        for (status, code, expected) in [
+            (404, "", "[obs://b/k] does not exist"),
+            (404, "NoSuchKey", "[obs://b/k] does not exist"),
+            (404, "NoSuchBucket", "there is no bucket [b]"),
+            (404, "NoSuchUpload", "get [obs://b/k] was refused: 404 Not Found"),
+            (403, "AccessDenied", "get [obs://b/k] was refused: 403 Forbidden"),
+        ] {
+            assert_eq!(service(status, code).words(), expected, "{status} {code}");
+        }
     }
 }

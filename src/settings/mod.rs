@@ -13,6 +13,7 @@ pub mod region;
 mod resolve;
 pub mod stored;
 pub mod vault;
+pub mod yaml;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -191,7 +192,11 @@ impl Settings {
         self.endpoints.iter().find(|(known, _)| *known == service).map(|(_, endpoint)| endpoint).ok_or_else(|| {
             Error::NoEndpoint {
                 service: service.name(),
-                why: format!("set a region in profile [{}], or {}", self.profile.value, service.variable()),
+                why: if self.config_file.value.exists() {
+                    format!("set a region in profile [{}], or {}", self.profile.value, service.variable())
+                } else {
+                    "ma-cli is not configured yet".to_owned()
+                },
             }
         })
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::settings::Error;
+use crate::settings::{Error, yaml};
 
 /// Mode of the file: the owner alone.
 const FILE_MODE: u32 = 0o600;
@@ -194,7 +194,7 @@ fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, Error> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(Map::new());
     }
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(first_line(&error.to_string())))?;
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| syntax(yaml::sentence(&error)))?;
     let Value::Object(profiles) = value else {
         return Err(syntax("expected a mapping of profile names".to_owned()));
     };
@@ -202,11 +202,6 @@ fn parse(path: &Path, text: &str) -> Result<Map<String, Value>, Error> {
         Some((name, _)) => Err(syntax(format!("profile [{name}] is not a mapping"))),
         None => Ok(profiles),
     }
-}
-
-/// The first line of a YAML error: it holds line, column and reason; the rest is an excerpt, which could show a secret.
-pub(crate) fn first_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().to_owned()
 }
 
 /// Puts the block in place of the lines of that top-level key, or at the end.

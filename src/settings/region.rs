@@ -121,10 +121,8 @@ pub fn endpoint(region: &str, service: Service) -> String {
 /// The file cannot be read or is not such a mapping.
 pub fn read_file(path: &Path) -> Result<Regions, Error> {
     let text = std::fs::read_to_string(path).map_err(|source| Error::File { doing: "read", path: path.to_owned(), source })?;
-    serde_saphyr::from_str(&text).map_err(|error| Error::Syntax {
-        path: path.to_owned(),
-        message: crate::settings::profile::first_line(&error.to_string()),
-    })
+    serde_saphyr::from_str(&text)
+        .map_err(|error| Error::Syntax { path: path.to_owned(), message: crate::settings::yaml::sentence(&error) })
 }
 
 impl Reader<'_> {

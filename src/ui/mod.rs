@@ -30,7 +30,7 @@ pub use present::{Document, Present, Table};
 pub use shape::Shape;
 pub use zone::Zone;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, nearest};
 
 /// How results are written (`-F/--format`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -370,8 +370,11 @@ impl FromStr for Format {
             "jsonl" => Ok(Self::Jsonl),
             "yaml" => Ok(Self::Yaml),
             "csv" => Ok(Self::Csv),
-            _ => Err(Error::new(Kind::Usage, format!("[{word}] is not an output format"))
-                .hint(format!("use one of {}", Self::NAMES.join(", ")))),
+            _ => {
+                let mut error = Error::new(Kind::Usage, format!("[{word}] is not an output format"));
+                error.hints.extend(nearest(word, Self::NAMES).map(|meant| format!("did you mean [{meant}]?")));
+                Err(error.hint(format!("use one of {}", Self::NAMES.join(", "))))
+            }
         }
     }
 }

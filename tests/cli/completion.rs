@@ -10,19 +10,31 @@ use crate::fake_service::{FakeService, reply};
 use crate::support::{Home, LocalPlatform, binary};
 use crate::terminal::Terminal;
 
-/// The real shells, each with the words that `env` takes and the line that turns completion on.
+/// The real shells, each with the words that `env` takes and the name that `auto-completion` takes.
 pub(crate) const SHELLS: [(&str, &str); 3] = [
-    ("PS1='ready> ' bash --norc --noprofile", "eval \"$(_MA_CLI_COMPLETE=bash_source ma-cli)\""),
-    ("PS1='ready> ' zsh -f", "autoload -Uz compinit; compinit -u -D; eval \"$(_MA_CLI_COMPLETE=zsh_source ma-cli)\""),
+    ("PS1='ready> ' bash --norc --noprofile", "Bash"),
+    ("PS1='ready> ' zsh -f", "Zsh"),
     (
         // What it suggests by itself would look as if it had been completed.
         "fish --no-config -C 'function fish_prompt; echo \"ready> \"; end; set fish_greeting; set -g fish_autosuggestion_enabled 0'",
-        "_MA_CLI_COMPLETE=fish_source ma-cli | source",
+        "Fish",
     ),
 ];
 
+/// The line that turns completion on, as users are told.
+fn activation(name: &str) -> String {
+    let told = Home::new().run(&["auto-completion", name]).stdout;
+    let line = told.lines().last().unwrap().trim_start_matches("[OK] ").to_owned();
+    if name == "Zsh" { format!("autoload -Uz compinit; compinit -u -D; {line}") } else { line }
+}
+
 /// A shell on a terminal, with completion turned on; the variables may name another `PATH`.
-pub(crate) fn shell(shell: (&str, &str), variables: &str) -> Terminal {
+pub(crate) fn shell(kind: (&str, &str), variables: &str) -> Terminal {
+    shell_after((kind.0, &activation(kind.1)), variables)
+}
+
+/// The same, with another line that turns completion on.
+pub(crate) fn shell_after(shell: (&str, &str), variables: &str) -> Terminal {
     let path = format!("PATH={}:/usr/bin:/bin", binary().parent().unwrap().display());
     let terminal = Terminal::open_shell(Home::new(), &format!("LC_ALL=C.UTF-8 {path} {variables} {}", shell.0));
     terminal.type_line(&format!("{}; echo set''up", shell.1));
@@ -63,6 +75,19 @@ fn real_shells_complete_commands_options_choices_and_names() {
     run(&["obs-copy", "a file", "obs://completed-bucket/folder/"]);
     let job = ["ma-job", "submit", "--name", "completed-job", "--user-command", "true", "-q", "--query", "metadata.id"];
     let id = run(&[&job[..], &["--train-instance-type", "modelarts.vm.cpu.1u"]].concat());
+    let other = run(&[
+        "ma-job",
+        "submit",
+        "--name",
+        "completed-too",
+        "--user-command",
+        "true",
+        "-q",
+        "--query",
+        "metadata.id",
+        "--train-instance-type",
+        "modelarts.vm.cpu.1u",
+    ]);
     let (log, log_of_job) = (format!("ma-cli ma-job get-log -i {}", &id[..8]), format!("ma-cli ma-job get-log -i {id} "));
     let rows = [
         // Commands, also those that are not shown.
@@ -90,7 +115,7 @@ fn real_shells_complete_commands_options_choices_and_names() {
         ("ma-cli ma-job validate tra", "ma-cli ma-job validate train.yaml "),
         // Names that the services know.
         (log.as_str(), log_of_job.as_str()),
-        ("ma-cli ma-job get-job --job-name comp", "ma-cli ma-job get-job --job-name completed-job "),
+        ("ma-cli ma-job get-job --job-name completed-j", "ma-cli ma-job get-job --job-name completed-job "),
         ("ma-cli ma-job submit --pool-id pool", "ma-cli ma-job submit --pool-id pool-local "),
         ("ma-cli ma-job submit --framework-type Ten", "ma-cli ma-job submit --framework-type TensorFlow "),
         ("ma-cli ma-job submit --framework-version ray", "ma-cli ma-job submit --framework-version ray-cp36-0.7.4 "),
@@ -112,7 +137,50 @@ fn real_shells_complete_commands_options_choices_and_names() {
         for (line, expected) in rows {
             becomes(&terminal, line, expected);
         }
+        // Two that are found by name, and no word that could become both; Fish shows only what begins with the word.
+        if kind.1 != "Fish" {
+            let line = "ma-cli ma-job get-log -i completed";
+            terminal.tmux(&["send-keys", "-l", line]);
+            terminal.tmux(&["send-keys", "Tab", "Tab"]);
+            let screen = terminal.wait_for("completed-job (");
+            assert!(screen.contains(&id) && screen.contains(&other), "{screen}");
+            terminal.tmux(&["send-keys", "-l", "END"]);
+            terminal.wait_for(&format!("ready> {line}END"));
+            terminal.tmux(&["send-keys", "C-u"]);
+        }
     }
+}
+
+/// What the script for Bash makes of the records.
+#[test]
+fn bash_shows_descriptions_only_where_nothing_is_inserted() {
+    let answer = |records: &str, kind: u32| {
+        let line = format!(
+            "source completions/ma-cli.bash; records() {{ printf '{records}'; }}; COMP_TYPE={kind}; _ma_cli_completion records; \
+             printf '[%s]' \"${{COMPREPLY[@]}}\""
+        );
+        let output = std::process::Command::new("bash").args(["-c", &line]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let two = r"plain,3e4d\tjob-one (Running)\nplain,4f00\tjob (Failed)\n";
+    assert_eq!(answer(two, 9), "[3e4d  job-one (Running)][4f00  job (Failed)]");
+    assert_eq!(answer(two, 37), "[3e4d][4f00]");
+    assert_eq!(answer(r"plain,3e4d\tjob-one (Running)\n", 9), "[3e4d]");
+    assert_eq!(answer(&two.replace("plain", "named"), 9), "[3e4d  job-one (Running)][4f00  job (Failed)][ ]");
+}
+
+/// Files come in their order, not in that of the folder.
+#[test]
+fn bash_sorts_files() {
+    let terminal = shell(SHELLS[0], "");
+    for name in ["q7", "q3", "q9", "q1", "q8", "q2", "q6", "q4", "q5"] {
+        std::fs::write(terminal.home.path().join(name), "").unwrap();
+    }
+    terminal.tmux(&["send-keys", "-l", "ma-cli ma-job validate q"]);
+    terminal.tmux(&["send-keys", "Tab", "Tab"]);
+    let screen = terminal.wait_for("q5");
+    let listed = screen.lines().find(|line| line.contains("q5")).unwrap();
+    assert_eq!(listed.split_whitespace().collect::<Vec<_>>().concat(), "q1q2q3q4q5q6q7q8q9", "{screen}");
 }
 
 /// Identity services lock an account after a few failures.
@@ -238,7 +306,7 @@ fn what_a_slow_service_says_is_there_the_next_time() {
     loop {
         let answer = ask();
         if !answer.is_empty() {
-            assert_eq!(answer, "plain,j\\$\\(touch\\ PWNED\\)\n");
+            assert_eq!(answer, "plain,j\\$\\(touch\\ PWNED\\)\tn (Failed)\n");
             break;
         }
         assert!(Instant::now() < deadline, "no answer, and these requests: {:?}", service.seen.lock().unwrap());

@@ -67,6 +67,7 @@ fn is_eager(row: &Row) -> bool {
 fn every_documented_option_exists_with_its_spellings_and_kind() {
     let root = tree();
     let mut wrong = Vec::new();
+    let added = rows("options-added.tsv");
     for row in rows("options.tsv").iter().filter(|row| !is_eager(row)) {
         let Some(argument) = find(&root, row) else {
             wrong.push(format!("{} --{}: missing", row.command, row.long));
@@ -86,13 +87,16 @@ fn every_documented_option_exists_with_its_spellings_and_kind() {
         if shorts != row.shorts.iter().cloned().collect() {
             wrong.push(format!("{} --{}: short names {shorts:?}, documented {:?}", row.command, row.long, row.shorts));
         }
-        if !row.choices.is_empty() && help::choices(argument) != row.choices {
+        // Those of the original come first.
+        let more = added.iter().filter(|other| (&other.command, &other.long) == (&row.command, &row.long));
+        let documented: Vec<_> = row.choices.iter().chain(more.flat_map(|other| &other.choices)).cloned().collect();
+        if !row.choices.is_empty() && help::choices(argument) != documented {
             wrong.push(format!(
                 "{} --{}: choices {:?}, documented {:?}",
                 row.command,
                 row.long,
                 help::choices(argument),
-                row.choices
+                documented
             ));
         }
     }
@@ -184,11 +188,30 @@ fn misuse_looks_as_the_original_and_exits_2() {
     );
     let output = home.run(&["configure", "--auth", "aksk2"]);
     assert!(
-        output.stderr.ends_with("Error: Invalid value for '-auth' / '--auth': 'aksk2' is not one of 'PWD', 'AKSK', 'ROMA'.\n"),
+        output.stderr.ends_with(
+            "Error: Invalid value for '-auth' / '--auth': 'aksk2' is not one of 'PWD', 'AKSK', 'ROMA'. Did you mean AKSK?\n"
+        ),
         "{output:?}"
     );
     let output = home.run(&["nothing"]);
     assert!(output.stderr.ends_with("Error: No such command 'nothing'.\n"), "{output:?}");
+    let output = home.run(&["image", "list"]);
+    assert!(output.code == 1 && output.stderr.contains("No such command 'image'. This version does not have it"), "{output:?}");
+    // Nothing that a shell would evaluate.
+    let output = home.run_with(&[], &[("_MA_CLI_COMPLETE", "tcsh_source")], "");
+    assert!(output.code == 2 && output.stdout.is_empty() && output.stderr.contains("fish_source"), "{output:?}");
+    let output = home.run_with(&["obs", "ls"], &[("MA_CLI_FORMAT", "josn")], "");
+    assert!(output.code == 2 && output.stderr.contains("did you mean [json]?"), "{output:?}");
+    for (words, meant) in [
+        (&["help", "ma-job", "get-jbo"][..], "did you mean: ma-cli help ma-job get-job"),
+        (&["help", "copyign"], "did you mean: ma-cli help copying"),
+        (&["help", "ma-jbo"], "did you mean: ma-cli help ma-job"),
+    ] {
+        let output = home.run(words);
+        assert!(output.code == 2 && output.stderr.contains(meant), "{output:?}");
+    }
+    let topics = home.run(&["help", "topics"]).stdout;
+    assert!(topics.lines().last().unwrap().starts_with("  profiles "), "{topics}");
 }
 
 #[test]

@@ -150,7 +150,7 @@ fn mistakes_are_told_before_anything_is_sent() {
         (["--policy", "fast"], 2),
         (["--output", "nameless"], 2),
         (["--code-dir", "./here"], 1),
-        (["--train-instance-type", "no-such-flavor"], 1),
+        (["--train-instance-type", "no-such-flavor"], 5),
     ] {
         let output = submit(&platform, &options);
         assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{options:?}: {output:?}");

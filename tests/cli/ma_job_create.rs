@@ -38,6 +38,18 @@ fn a_job_file_is_written_once_and_checked_all_at_once() {
     let found: Value = serde_json::from_str(&bad.stdout).unwrap();
     let lines: Vec<_> = found.as_array().unwrap().iter().map(|finding| finding["line"].clone()).collect();
     assert_eq!(lines, [2.into(), 3.into(), 4.into(), Value::Null], "{found:#}");
+    // After what cannot be read, nothing is missed that may stand there.
+    fs::write(home.path().join("broken.yaml"), "name: a\nname: b\n").unwrap();
+    let broken = home.run(&["ma-job", "validate", "broken.yaml", "--offline", "-F", "json", "--query", "[].[line, message]"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&broken.stdout).unwrap(),
+        serde_json::json!([[2, "the key [name] stands there a second time"]]),
+        "{broken:?}"
+    );
+    let missing = home.run(&["ma-job", "submit", "baad.yaml"]);
+    assert!(missing.code == 5 && missing.stderr.contains("/bad.yaml]?"), "{missing:?}");
+    let nothing = home.run(&["ma-job", "submit"]);
+    assert!(nothing.code == 2 && nothing.stderr.contains("ma-cli ma-job init"), "{nothing:?}");
 }
 
 #[test]
@@ -86,6 +98,24 @@ fn validate_asks_service_and_store() {
     let keys: Vec<_> = found.as_array().unwrap().iter().map(|finding| finding["key"].as_str().unwrap()).collect();
     assert_eq!(keys, ["framework-version", "pool-id", "boot-file", "input", "log-url"], "{found:#}");
     assert!(bad.stdout.contains("did you mean [python-3-local]?"), "{bad:?}");
+    let lines: Vec<_> = found.as_array().unwrap().iter().map(|finding| finding["line"].clone()).collect();
+    assert_eq!(lines, [2.into(), 6.into(), 4.into(), Value::Null, 8.into()], "{found:#}");
+    // A refused submission says the same, and all that is not there ends alike.
+    for (options, meant) in [
+        (
+            &["ma-job", "submit", "job.yaml", "--train-instance-type", "modelarts.vm.cpu.1x"][..],
+            "did you mean [modelarts.vm.cpu.1u]?",
+        ),
+        (&["ma-job", "submit", "job.yaml", "--framework-version", "python-3-locl"], "did you mean [python-3-local]?"),
+        (&["ma-job", "submit", "job.yaml", "--pool-id", "pool-locl"], "did you mean [pool-local]?"),
+        (&["algorithm", "show", "nope"], "list them with: ma-cli algorithm list"),
+        (&["obs", "ls", "obs://jbos/"], "did you mean [jobs]?"),
+    ] {
+        let output = platform.run(options);
+        assert!(output.code == 5 && output.stderr.contains(meant), "{output:?}");
+    }
+    assert_eq!(platform.run(&["obs", "rb", "-y", "obs://jobs/"]).code, 1);
+    assert_eq!(platform.run(&["obs", "rm", "-rf", "obs://jobs/code/"]).code, 0);
 }
 
 #[test]

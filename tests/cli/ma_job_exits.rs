@@ -49,6 +49,17 @@ fn the_exit_code_tells_how_it_ended() {
         assert!(output.stderr.contains("ended as Failed: task [worker-0] exited with 3"), "{output:?}");
         assert_eq!(code(&[verb, &["no-such-job"]].concat()).code, 5, "{verb:?}");
     }
+    // Every verb knows which job was meant.
+    let slip = format!("{}-", &completed[..35]);
+    for verb in ["get-event", "metrics", "evaluate", "tag", "shell", "trials", "export", "rerun", "set-priority=--priority=2"] {
+        let (verb, option) = verb.split_once('=').unwrap_or((verb, "--no-progress"));
+        let output = code(&[verb, &slip, option]);
+        assert!(output.code == 5 && output.stderr.contains(&format!("did you mean [{completed}]")), "{verb}: {output:?}");
+    }
+    for format in ["table", "json"] {
+        let output = code(&["get-log", &completed, "-t", "worker-1", "-F", format]);
+        assert!(output.code == 5 && output.stderr.contains("did you mean [worker-0]?"), "{output:?}");
+    }
     let running = code(&["wait", &long, "--for", "Running", "--timeout", "60s"]);
     assert_eq!(running.code, 0, "{running:?}");
     let late = code(&["wait", "-i", &long, "--timeout", "1s"]);

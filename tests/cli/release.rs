@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::completion::{SHELLS, becomes, shell};
+use crate::completion::{SHELLS, becomes, shell_after};
 use crate::support::binary;
 
 /// Packs into a folder of its own; the surroundings must not show.
@@ -107,6 +107,6 @@ fn completes_where_it_is_installed(root: &Path) {
         (SHELLS[1].0, zsh.as_str()),
         (fish.as_str(), "true"),
     ] {
-        becomes(&shell((words, setup), &variables), "ma-cli auto", "ma-cli auto-completion ");
+        becomes(&shell_after((words, setup), &variables), "ma-cli auto", "ma-cli auto-completion ");
     }
 }

@@ -58,7 +58,10 @@ pub enum Request {
 }
 
 impl Request {
-    /// Reads the variable's value; anything else is no request, as with click.
+    /// What asks for the scripts.
+    pub const SOURCES: &str = "bash_source, zsh_source, fish_source, powershell_source and elvish_source";
+
+    /// Reads the variable's value.
     pub fn parse(value: &str) -> Option<Self> {
         let (shell, instruction) = value.split_once('_')?;
         let shell = match shell.to_ascii_lowercase().as_str() {
@@ -152,29 +155,39 @@ fn answer(shell: Shell, env: &Env, budget: Duration) -> (String, bool) {
 /// One thing the current word could become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {
-    /// `plain`, or `file`/`dir` to let the shell complete paths.
+    /// `plain`, or `file`/`dir` to let the shell complete paths; `named` for one of several that do not begin with the word: the
+    /// shell shows them and leaves the word as it is.
     kind: &'static str,
     /// The whole word.
     value: String,
     /// A short description, for shells that show one.
     help: String,
+    /// Whether the value says nothing without its description: Bash shows that as well, though it has no place for it.
+    is_described: bool,
 }
 
 impl Candidate {
     fn plain(value: impl Into<String>, help: &str) -> Self {
         // The records are lines: a description is cut at its first line end.
         let help = text::printable(help.lines().next().unwrap_or_default());
-        Self { kind: "plain", value: value.into(), help }
+        Self { kind: "plain", value: value.into(), help, is_described: false }
     }
 
     fn path(kind: &'static str, value: String) -> Self {
-        Self { kind, value, help: String::new() }
+        Self { kind, value, help: String::new(), is_described: false }
     }
 
     fn record(&self, shell: Shell, line: &Line) -> String {
         let (kind, value) = (self.kind, &self.value);
         match shell {
-            Shell::Bash => format!("{kind},{}\n", line.replacement(value)),
+            Shell::Bash => {
+                // Where two values are alike to Bash, it would put their common descriptions into the line, unquoted.
+                let is_harmless = |character: char| character.is_alphanumeric() || " -_.()".contains(character);
+                let harmless = |character| if is_harmless(character) { character } else { '_' };
+                let help: String = self.help.chars().map(harmless).collect();
+                let help = if self.is_described { format!("\t{help}") } else { String::new() };
+                format!("{kind},{}{help}\n", line.replacement(value))
+            }
             Shell::Zsh => format!("{kind}\n{value}\n{}\n", if self.help.is_empty() { "_" } else { &self.help }),
             _ if self.help.is_empty() => format!("{kind},{value}\n"),
             _ => format!("{kind},{value}\t{}\n", self.help),
@@ -184,7 +197,7 @@ impl Candidate {
 
 #[cfg(test)]
 mod tests {
-    use super::{Request, Shell, answer};
+    use super::{Candidate, Line, Request, Shell, answer};
     use crate::settings::env::Env;
     use std::time::Duration;
 
@@ -195,12 +208,19 @@ mod tests {
         assert_eq!(Request::parse("powershell_source"), Some(Request::Source(Shell::PowerShell)));
         assert_eq!(Request::parse("csh_source"), None);
         assert_eq!(Request::parse("1"), None);
+        assert_eq!(asked(Shell::Bash, "ma-cli auto-completion ", "2").lines().count(), 5);
     }
 
     fn asked(shell: Shell, words: &str, index: &str) -> String {
         let home = tempfile::tempdir().unwrap();
         let env = Env::for_tests(&[("COMP_WORDS", words), ("COMP_CWORD", index)], home.path());
         answer(shell, &env, Duration::from_secs(5)).0
+    }
+
+    #[test]
+    fn a_description_holds_nothing_that_bash_would_evaluate() {
+        let job = Candidate { is_described: true, ..Candidate::plain("j1", "a$(id) `b`;c (Failed)") };
+        assert_eq!(job.record(Shell::Bash, &Line::default()), "plain,j1\ta_(id) _b__c (Failed)\n");
     }
 
     #[test]
@@ -220,11 +240,33 @@ mod tests {
 
     #[test]
     fn guessed_words_are_completed_as_what_they_stand_for() {
-        for line in ["ma-cli obs-copy --disc", "ma-cli obs cp --disc", "ma-cli cp --disc", "ma-cli obs cp a --disc"] {
+        for line in [
+            "ma-cli obs-copy --disc",
+            "ma-cli obs cp --disc",
+            "ma-cli cp --disc",
+            "ma-cli obs cp a --disc",
+            "ma-cli -P p copy --disc",
+        ] {
             let index = line.split(' ').count() - 1;
             assert_eq!(asked(Shell::Bash, line, &index.to_string()), "plain,--discard-unfinished\n", "{line}");
         }
         assert_eq!(asked(Shell::Bash, "ma-cli obs cp ob", "3"), asked(Shell::Bash, "ma-cli obs-copy ob", "2"));
+    }
+
+    #[test]
+    fn nothing_follows_a_last_or_an_unknown_word() {
+        for line in [
+            "ma-cli obs cat obs://b/k ",
+            "ma-cli image ",
+            "ma-cli --region ",
+            "ma-cli ma-job nothing ",
+            "ma-cli ma-job nothing -",
+        ] {
+            let index = line.split(' ').count() - 1;
+            assert_eq!(asked(Shell::Bash, line, &index.to_string()), "", "{line}");
+        }
+        assert_eq!(asked(Shell::Bash, "ma-cli ma-job validate a.yaml b", "4"), "file,b\n");
+        assert_eq!(asked(Shell::Bash, "ma-cli obs cat ", "3"), "plain,obs://\n");
     }
 
     #[test]

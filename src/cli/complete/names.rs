@@ -165,18 +165,20 @@ fn profiles(flags: &Flags, env: &Env) -> Vec<Item> {
     names
 }
 
-/// The items that the word is the beginning of. An id is also found by the name that it is shown with, if that is the only one.
+/// The items that the word is the beginning of. An id is also found by the name that it is shown with.
 fn matching(wanted: &Wanted, items: Vec<Item>) -> Vec<Candidate> {
-    let candidate = |item: &Item| Candidate::plain(format!("{}{}", wanted.prefix, item.value), &item.help);
+    let is_described = matches!(wanted.source, Source::Job | Source::Algorithm);
+    let candidate =
+        |item: &Item| Candidate { is_described, ..Candidate::plain(format!("{}{}", wanted.prefix, item.value), &item.help) };
     let found: Vec<_> = items.iter().filter(|item| item.value.starts_with(&wanted.typed)).map(candidate).collect();
     if !found.is_empty() || wanted.typed.is_empty() || wanted.source.is_object() {
         return found;
     }
-    let mut named = items.iter().filter(|item| item.help.starts_with(&wanted.typed));
-    match (named.next(), named.next()) {
-        (Some(only), None) => vec![candidate(only)],
-        _ => Vec::new(),
+    let mut named: Vec<_> = items.iter().filter(|item| item.help.starts_with(&wanted.typed)).map(candidate).collect();
+    if named.len() > 1 {
+        named.iter_mut().for_each(|candidate| candidate.kind = "named");
     }
+    named
 }
 
 #[cfg(test)]
@@ -189,13 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_found_by_its_only_name() {
+    fn an_id_is_found_by_its_name() {
         let items =
             vec![Item::new("a1", "train (Running)"), Item::new("a2", "test (Failed)"), Item::new("b3", "tune (Failed)")];
-        let found = |typed: &str| matching(&wanted(typed), items.clone()).into_iter().map(|one| one.value).collect::<Vec<_>>();
-        assert_eq!(found("a"), ["-i=a1", "-i=a2"]);
-        assert_eq!(found("tra"), ["-i=a1"]);
-        assert!(found("t").is_empty());
+        let found = |typed: &str| {
+            let found = matching(&wanted(typed), items.clone()).into_iter();
+            found.map(|one| format!("{} {}", one.kind, one.value)).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a"), ["plain -i=a1", "plain -i=a2"]);
+        assert_eq!(found("tra"), ["plain -i=a1"]);
+        assert_eq!(found("t"), ["named -i=a1", "named -i=a2", "named -i=b3"]);
         assert!(found("x").is_empty());
     }
 

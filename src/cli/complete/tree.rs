@@ -1,6 +1,6 @@
 //! What the command tree knows of the current word.
 
-use clap::{Arg, Command, ValueHint};
+use clap::{Arg, ArgAction, Command, ValueHint};
 
 use crate::cli::complete::Candidate;
 use crate::cli::complete::names::{Source, Wanted};
@@ -22,6 +22,9 @@ impl From<Vec<Candidate>> for Found {
 /// What the current word could become after the words before it (the program's name left out).
 pub(super) fn candidates(root: &Command, words: &[String], current: &str) -> Found {
     let place = Place::after(root, words);
+    if place.is_lost {
+        return Found::default();
+    }
     if let Some(argument) = place.awaited {
         return place.values(argument, "", current);
     }
@@ -33,9 +36,11 @@ pub(super) fn candidates(root: &Command, words: &[String], current: &str) -> Fou
         }
         return place.options(current).into();
     }
-    let mut found = Found::from(children(place.command, current));
+    let is_named = place.positionals.is_empty();
+    let mut found = Found::from(if is_named { children(place.command, current) } else { Vec::new() });
     let positional = place.command.get_positionals().nth(place.positionals.len());
-    if let Some(argument) = positional.or_else(|| place.command.get_positionals().last()) {
+    let repeated = || place.command.get_positionals().last().filter(|last| matches!(last.get_action(), ArgAction::Append));
+    if let Some(argument) = positional.or_else(repeated) {
         let values = place.values(argument, "", current);
         found.candidates.extend(values.candidates);
         found.wanted = values.wanted;
@@ -67,6 +72,8 @@ struct Place<'a> {
     /// Positional words the command has already.
     positionals: Vec<String>,
     is_options_ended: bool,
+    /// Whether there was a word that stands for nothing: nobody knows what may follow it.
+    is_lost: bool,
 }
 
 impl<'a> Place<'a> {
@@ -79,6 +86,7 @@ impl<'a> Place<'a> {
             given: Vec::new(),
             positionals: Vec::new(),
             is_options_ended: false,
+            is_lost: false,
         };
         for word in words {
             if let Some(argument) = place.awaited.take() {
@@ -89,6 +97,7 @@ impl<'a> Place<'a> {
                 place.is_options_ended = true;
             } else if let Some((name, value)) = word.split_once('=') {
                 let given = place.option(name).map(|argument| (argument.get_id().to_string(), value.to_owned()));
+                place.is_lost |= given.is_none() && word.starts_with("--");
                 place.given.extend(given);
             } else if let Some(argument) = place.option(word) {
                 if argv::is_flag(argument) {
@@ -96,18 +105,21 @@ impl<'a> Place<'a> {
                 } else {
                     place.awaited = Some(argument);
                 }
+            } else {
+                // With one dash it may be several options in one.
+                place.is_lost |= word.starts_with("--");
             }
         }
         place
     }
 
     fn positional(&mut self, word: &str) {
-        if let [group] = self.path[..]
-            && self.positionals.is_empty()
-            && let Some(command) = aliases::moved(group, word).and_then(|command| self.root.find_subcommand(command))
+        if self.positionals.is_empty()
+            && self.command.is_subcommand_required_set()
+            && let Some(names) = aliases::moved(&self.path, word)
         {
-            self.command = command;
-            self.path = vec![command.get_name()];
+            (self.path, self.command) = (Vec::new(), self.root);
+            names.iter().for_each(|name| self.positional(name));
             return;
         }
         match self.command.find_subcommand(word) {
@@ -115,15 +127,15 @@ impl<'a> Place<'a> {
                 self.command = child;
                 self.path.push(child.get_name());
             }
-            _ => self.positionals.push(word.to_owned()),
+            _ => {
+                self.is_lost |= self.command.is_subcommand_required_set();
+                self.positionals.push(word.to_owned());
+            }
         }
     }
 
     fn arguments(&self) -> impl Iterator<Item = &'a Arg> {
-        let own = self
-            .command
-            .get_arguments()
-            .filter(|argument| !argument.is_positional() && !argument.is_hide_set() && !argument.is_global_set());
+        let own = self.command.get_arguments().filter(|argument| !argument.is_positional() && !argument.is_global_set());
         own.chain(self.root.get_arguments().filter(|argument| argument.is_global_set()))
     }
 
@@ -133,7 +145,7 @@ impl<'a> Place<'a> {
 
     fn options(&self, current: &str) -> Vec<Candidate> {
         let mut found = Vec::new();
-        for argument in self.arguments() {
+        for argument in self.arguments().filter(|argument| !argument.is_hide_set()) {
             let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
             let matching = spellings(argument).into_iter().filter(|spelling| spelling.starts_with(current));
             found.extend(matching.map(|spelling| Candidate::plain(spelling, &help)));

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::api::modelarts::algorithm;
+use crate::commands::algorithm::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::ui::{Document, Format};
@@ -29,10 +30,9 @@ pub struct DeleteArgs {
 /// There is no such algorithm, the user says no; [`Kind::Partial`] when only some of several could be deleted.
 pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
-    let context = |id: &str, error| Error::from(error).context(&format!("algorithm [{id}]"));
     if !args.yes {
         for id in &args.ids {
-            let known = algorithm::show(&api, id).await.map_err(|error| context(id, error))?;
+            let known = named::found(&api, id, algorithm::show(&api, id).await).await?;
             ctx.ui.warn(&format!("Algorithm [{}] with id [{id}]", known.name()));
         }
         let question = if args.ids.len() == 1 { "Delete it?".to_owned() } else { format!("Delete these {}?", args.ids.len()) };
@@ -40,12 +40,12 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
     }
     let (mut deleted, mut failed) = (Vec::new(), Vec::new());
     for id in &args.ids {
-        match algorithm::delete(&api, id).await {
+        match named::found(&api, id, algorithm::delete(&api, id).await).await {
             Ok(()) => {
                 ctx.ui.ok(&format!("Successfully delete algorithm [{id}]"))?;
                 deleted.push(id);
             }
-            Err(error) => failed.push(context(id, error)),
+            Err(error) => failed.push(error),
         }
     }
     let count = failed.len();

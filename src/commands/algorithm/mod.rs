@@ -7,6 +7,7 @@ mod document;
 mod from_job;
 mod hyperparameter;
 pub mod list;
+mod named;
 pub mod show;
 pub mod update;
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::api::modelarts::algorithm::{self, Algorithm, Definition};
+use crate::commands::algorithm::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::ui::{Present, Table, Zone, text};
@@ -30,8 +31,8 @@ pub struct ShowArgs {
 /// # Errors
 /// There is no such algorithm; the service refuses.
 pub async fn run(ctx: &Ctx, args: ShowArgs) -> Result<(), Error> {
-    let found = algorithm::show(&ctx.modelarts()?, &args.id).await;
-    let algorithm = found.map_err(|error| Error::from(error).context(&format!("algorithm [{}]", args.id)))?;
+    let api = ctx.modelarts()?;
+    let algorithm = named::found(&api, &args.id, algorithm::show(&api, &args.id).await).await?;
     ctx.ui.emit(&Detail { algorithm, zone: ctx.ui.zone() })
 }
 

@@ -3,6 +3,7 @@
 use crate::api::modelarts::algorithm;
 use crate::commands::algorithm::definition_args::DefinitionArgs;
 use crate::commands::algorithm::document;
+use crate::commands::algorithm::named;
 use crate::commands::algorithm::show::Detail;
 use crate::ctx::Ctx;
 use crate::error::Error;
@@ -31,13 +32,12 @@ pub struct UpdateArgs {
 /// An option or the file is wrong, there is no such algorithm, the service refuses.
 pub async fn run(ctx: &Ctx, args: UpdateArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
-    let context = |error| Error::from(error).context(&format!("algorithm [{}]", args.id));
-    let old = algorithm::show(&api, &args.id).await.map_err(context)?;
+    let old = named::found(&api, &args.id, algorithm::show(&api, &args.id).await).await?;
     let mut document = args.definition.base(&ctx.env.directory, document::requested(&old.0))?;
     document["metadata"]["name"] = old.0["metadata"]["name"].clone();
     args.definition.apply(&ctx.env.directory, &mut document)?;
     document::check(&document)?;
-    let changed = algorithm::change(&api, &args.id, document).await.map_err(context)?;
+    let changed = named::found(&api, &args.id, algorithm::change(&api, &args.id, document).await).await?;
     if ctx.ui.format() == Format::Table {
         return ctx.ui.ok(&format!("Successfully update algorithm [{}]", args.id));
     }

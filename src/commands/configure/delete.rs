@@ -1,7 +1,7 @@
 //! `configure delete`.
 
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, nearest};
 use crate::settings::profile::{self, ProfileFile};
 use crate::settings::stored::Stored;
 use crate::settings::{LOCAL_PROFILE, Settings};
@@ -37,7 +37,9 @@ pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
     let file = ProfileFile::read(&path)?;
     let Some(entry) = file.get(&name).cloned() else {
         // Nobody who deletes a profile wants to hear how it is made.
-        return Err(Error::new(Kind::Config, file.missing(&name).to_string()).hint("list them with: ma-cli configure list"));
+        let mut missing = Error::new(Kind::Config, file.missing(&name).to_string());
+        missing.hints.extend(nearest(&name, file.names()).map(|meant| format!("did you mean [{meant}]?")));
+        return Err(missing.hint("list them with: ma-cli configure list"));
     };
     if !args.yes {
         ctx.ui.confirm(&format!("Delete profile [{name}] of [{}] with its secrets?", path.display()), "-y/--yes")?;

@@ -22,6 +22,9 @@ pub struct HelpArgs {
     /// The page of the command with these names, if there is one.
     #[arg(skip)]
     pub(crate) page: Option<String>,
+    /// The names of the command that was meant, where there is none with these.
+    #[arg(skip)]
+    pub(crate) meant: Option<String>,
 }
 
 /// Topics with their pages, in the order they are named in.
@@ -48,8 +51,9 @@ pub fn is_topic(name: &str) -> bool {
 pub fn run(ctx: &Ctx, args: &HelpArgs) -> Result<(), Error> {
     let topics = topics();
     let wanted = args.words.first().map(String::as_str).unwrap_or_default();
+    let list = contents(&topics);
     let topic = || topics.iter().find(|(name, _)| *name == wanted).map(|(_, page)| page);
-    if let Some(page) = args.page.as_ref().or_else(topic) {
+    if let Some(page) = args.page.as_ref().or_else(topic).or_else(|| (wanted == "topics").then_some(&list)) {
         return match ctx.ui.format() {
             Format::Table => ctx.ui.write(page.as_bytes()),
             _ => ctx.ui.emit(&Document(json!({"topic": args.words.join(" "), "text": page}))),
@@ -57,10 +61,17 @@ pub fn run(ctx: &Ctx, args: &HelpArgs) -> Result<(), Error> {
     }
     let names = topics.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let mut error = Error::new(Kind::Usage, format!("there is no command or topic [{}]", args.words.join(" ")));
-    if let Some(meant) = nearest(wanted, topics.iter().map(|(name, _)| *name)) {
+    let topic = nearest(wanted, topics.iter().map(|(name, _)| *name));
+    if let Some(meant) = topic.or(args.meant.as_deref()) {
         error = error.hint(format!("did you mean: ma-cli help {meant}"));
     }
     Err(error.hint(format!("topics are: {names}; `ma-cli -h` lists the commands")))
+}
+
+/// The topics, with the first line of each.
+fn contents(topics: &[(&str, String)]) -> String {
+    let line = |(name, page): &(&str, String)| format!("  {name:<14}{}\n", page.lines().next().unwrap_or_default());
+    format!("Topics of ma-cli help:\n\n{}", topics.iter().map(line).collect::<String>())
 }
 
 fn exit_codes() -> String {

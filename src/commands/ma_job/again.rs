@@ -54,7 +54,7 @@ mod tests {
     use crate::commands::ma_job::spec::Spec;
 
     fn read(text: &str) -> Spec {
-        parse(text, &|_| None).0
+        parse(text, &|_| None).spec
     }
 
     #[test]

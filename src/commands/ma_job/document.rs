@@ -6,6 +6,8 @@ use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{Location, Spanned};
 
+use crate::settings::yaml;
+
 /// A node and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
@@ -45,11 +47,7 @@ impl Content {
 /// # Errors
 /// The line (when it is known) and the reason.
 pub(super) fn parse(text: &str) -> Result<Node, (Option<u64>, String)> {
-    let raw: Option<Spanned<Raw>> = serde_saphyr::from_str(text).map_err(|error| {
-        let line = error.location().map(|location| location.line());
-        let message = error.to_string();
-        (line, message.lines().next().unwrap_or_default().to_owned())
-    })?;
+    let raw: Option<Spanned<Raw>> = serde_saphyr::from_str(text).map_err(|error| yaml::problem(&error))?;
     Ok(raw.map_or(Node { line: 1, content: Content::Null }, |raw| resolve(raw, text)))
 }
 
@@ -182,7 +180,6 @@ mod tests {
         assert_eq!(parse("# only a comment\n").unwrap().content, Content::Null);
         let (line, message) = parse("a: 1\nb: [1, 2\nc: 3\n").unwrap_err();
         assert!(line.is_some_and(|line| line >= 2) && !message.is_empty(), "{line:?} {message}");
-        let (line, message) = parse("a: 1\na: 2\n").unwrap_err();
-        assert!(line == Some(2) && message.contains("duplicate"), "{line:?} {message}");
+        assert_eq!(parse("a: 1\na: 2\n").unwrap_err(), (Some(2), "the key [a] stands there a second time".to_owned()));
     }
 }

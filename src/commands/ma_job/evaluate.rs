@@ -1,9 +1,9 @@
 //! `ma-job evaluate`.
 
-use crate::api::modelarts::training_job;
 use crate::commands::ma_job::evaluation;
 use crate::commands::ma_job::evaluation_view::EvaluationView;
 use crate::commands::ma_job::job_id::JobIdArgs;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::ui::Format;
@@ -35,8 +35,7 @@ pub async fn run(ctx: &Ctx, args: EvaluateArgs) -> Result<(), Error> {
     let url = match &args.file {
         Some(file) => file.parse()?,
         None => {
-            let job = training_job::show(&ctx.modelarts()?, id).await;
-            let job = job.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
+            let job = named::show(&ctx.modelarts()?, id).await?;
             evaluation::find(&client, &job).await?
         }
     };

@@ -1,8 +1,9 @@
 //! `ma-job export`.
 
-use crate::api::modelarts::{training_job, training_tags};
+use crate::api::modelarts::training_tags;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::launch::Document;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::{from_job, written};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -27,8 +28,7 @@ pub struct ExportArgs {
 pub async fn run(ctx: &Ctx, args: ExportArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-    let job = training_job::show(&api, id).await.map_err(context)?;
+    let job = named::show(&api, id).await?;
     let tags = match training_tags::list(&api, id).await {
         Ok((tags, _)) => tags,
         Err(error) => {

@@ -1,11 +1,13 @@
 //! What is wrong with a job file, found without asking anybody.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::api::modelarts::training_check::NOTHING_RUNS;
 use crate::api::modelarts::training_job::CreateRequest;
+use crate::commands::ma_job::job_file::Read;
 use crate::commands::ma_job::upload::{self, Upload};
 use crate::commands::ma_job::{job_file, request};
 use crate::ctx::Ctx;
@@ -44,13 +46,21 @@ struct Finding {
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     all: Vec<Finding>,
+    /// The file and the line that each key stands in: the last one that does.
+    places: BTreeMap<&'static str, (String, u64)>,
 }
 
 impl Findings {
     /// Adds one about a key of the job as a whole.
     pub(super) fn add(&mut self, level: Level, key: &str, message: impl Into<String>) {
+        let (file, line) = self.places.get(key).map_or_else(Default::default, |(file, line)| (file.clone(), Some(*line)));
         let key = Some(key.to_owned()).filter(|key| !key.is_empty());
-        self.all.push(Finding { file: String::new(), line: None, key, level, message: message.into() });
+        self.all.push(Finding { file, line, key, level, message: message.into() });
+    }
+
+    /// What would keep the job from running, in words.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &str> {
+        self.all.iter().filter(|finding| finding.level == Level::Error).map(|finding| finding.message.as_str())
     }
 
     /// How many would keep the job from running.
@@ -75,9 +85,13 @@ impl Findings {
     ) -> Result<(Option<CreateRequest>, Vec<Upload>), Error> {
         let lookup = |name: &str| ctx.env.get(name).map(str::to_owned);
         let mut spec = crate::commands::ma_job::spec::Spec::default();
+        let mut is_whole = true;
         for file in files {
-            let (read, problems) = job_file::read_all(&ctx.env.directory.join(file.as_ref()), &lookup)?;
+            let Read { spec: read, lines, is_understood, problems } =
+                job_file::read_all(&ctx.env.directory.join(file.as_ref()), &lookup)?;
+            is_whole &= is_understood;
             let file = file.as_ref().display().to_string();
+            self.places.extend(lines.into_iter().map(|(key, line)| (key, (file.clone(), line))));
             self.all.extend(problems.into_iter().map(|problem| Finding {
                 file: file.clone(),
                 line: problem.line,
@@ -86,6 +100,10 @@ impl Findings {
                 message: problem.hint.map_or(problem.message.clone(), |hint| format!("{}; {hint}", problem.message)),
             }));
             spec = spec.merge(read);
+        }
+        if !is_whole {
+            // Whatever seems to be missing may stand there.
+            return Ok((None, Vec::new()));
         }
         if spec.text("name").is_none() {
             spec.texts.insert("name", request::generated_name());

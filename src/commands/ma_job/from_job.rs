@@ -216,9 +216,9 @@ mod tests {
     fn again(document: &serde_json::Value) -> serde_json::Value {
         let tags = vec![("team".to_owned(), "vision".to_owned())];
         let file = written::file(&spec(&TrainingJob(document.clone()), tags));
-        let (read, problems) = job_file::parse(&file.to_string(), &|_| None);
-        assert!(problems.is_empty(), "{problems:?}");
-        let request = request::build(read).unwrap();
+        let read = job_file::parse(&file.to_string(), &|_| None);
+        assert!(read.problems.is_empty(), "{:?}", read.problems);
+        let request = request::build(read.spec).unwrap();
         assert_eq!(request.tags.len(), 1);
         request.document().unwrap()
     }

@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::columns;
 use crate::commands::ma_job::job_id::JobIdArgs;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::ui::{Present, Table, Zone};
@@ -31,10 +32,7 @@ pub struct GetEventArgs {
 pub async fn run(ctx: &Ctx, args: GetEventArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let events: Vec<Value> = training_job::events(&api, id)
-        .try_collect()
-        .await
-        .map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
+    let events: Vec<Value> = named::found(&api, id, training_job::events(&api, id).try_collect().await).await?;
     ctx.ui.emit(&EventList { events, zone: ctx.ui.zone() })
 }
 

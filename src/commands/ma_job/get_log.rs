@@ -113,10 +113,6 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
 /// The newest part of the log as the service sent it.
 async fn emit(ctx: &Ctx, api: &Api, id: &str, task: &str) -> Result<(), Error> {
     let preview = training_log::preview(api, id, task).await;
-    let preview = match preview.map_err(|error| Error::from(error).context(&format!("training job [{id}], task [{task}]"))) {
-        // Where there is no such job, which one may have been meant is told; else the task is what is missing.
-        Err(error) if error.kind == Kind::NotFound => return Err(named::show(api, id).await.err().unwrap_or(error)),
-        preview => preview?,
-    };
-    ctx.ui.emit(&LogTable(preview))
+    let preview = preview.map_err(|error| Error::from(error).context(&format!("training job [{id}], task [{task}]")));
+    ctx.ui.emit(&LogTable(named::found_task(api, id, task, preview).await?))
 }

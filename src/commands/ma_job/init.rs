@@ -76,7 +76,7 @@ mod tests {
     use clap::ValueEnum as _;
 
     use super::Template;
-    use crate::commands::ma_job::job_file::parse;
+    use crate::commands::ma_job::job_file::{Read, parse};
     use crate::commands::ma_job::request;
     use crate::commands::ma_job::spec::KEYS;
 
@@ -85,7 +85,7 @@ mod tests {
         let mut all = String::new();
         for kind in Template::value_variants() {
             let text = kind.text();
-            let (spec, problems) = parse(&text, &|_| None);
+            let Read { spec, problems, .. } = parse(&text, &|_| None);
             assert!(problems.is_empty(), "{kind:?}: {problems:?}");
             assert_eq!(request::build(spec).unwrap().problems(), [""; 0], "{kind:?}");
             // What is commented out is in good order too.

@@ -10,7 +10,7 @@ use crate::api::modelarts::{algorithm, pool};
 use crate::commands::ma_job::findings::{Findings, Level};
 use crate::commands::ma_job::upload::Upload;
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
+use crate::error::{self, Error, Kind};
 use crate::obs::{self, ObsUrl};
 
 /// Most entries and bytes of a code folder; the service's limits.
@@ -33,6 +33,16 @@ pub(super) async fn inquire(ctx: &Ctx, request: &CreateRequest, uploads: &[Uploa
         Err(error) => unanswered.add("", error, findings),
     }
     unanswered.first
+}
+
+/// Adds what the service knows about the names that it did not find, if it says.
+pub(super) async fn advise(api: &Api, request: &CreateRequest, error: Error) -> Error {
+    if error.kind != Kind::NotFound {
+        return error;
+    }
+    let mut findings = Findings::default();
+    service(api, request, &mut findings, &mut Unanswered::default()).await;
+    findings.problems().fold(error, Error::hint)
 }
 
 /// Questions without an answer.
@@ -87,7 +97,8 @@ async fn engine(api: &Api, request: &CreateRequest, findings: &mut Findings) -> 
         .collect();
     let names: Vec<String> = same.iter().map(|engine| text(engine, "engine_name")).collect();
     if same.is_empty() {
-        let near = nearest(version, engines.iter().map(|engine| text(engine, "engine_version")));
+        let names = ["engine_version", "engine_id"].into_iter();
+        let near = nearest(version, names.flat_map(|key| engines.iter().map(move |engine| text(engine, key))));
         findings.add(Level::Error, "framework-version", format!("there is no engine [{version}]{near}; see get-engine"));
     } else if let Some(name) = request.engine_name.as_ref().filter(|name| !names.contains(name)) {
         let message = format!("engine [{version}] is one of {}, not of [{name}]", names.join(", "));
@@ -256,10 +267,7 @@ fn address(url: &str) -> Option<ObsUrl> {
 }
 
 fn nearest(wanted: &str, known: impl Iterator<Item = String>) -> String {
-    known
-        .map(|known| (strsim::jaro_winkler(wanted, &known), known))
-        .max_by(|left, right| left.0.total_cmp(&right.0))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .map(|(_, known)| format!(" (did you mean [{known}]?)"))
-        .unwrap_or_default()
+    let known: Vec<String> = known.collect();
+    let meant = error::nearest(wanted, known.iter().map(String::as_str));
+    meant.map(|meant| format!(" (did you mean [{meant}]?)")).unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use crate::commands::ma_job::expand::{self, Lookup};
 use crate::commands::ma_job::spec::{self, KEYS, Shape, Spec};
 use crate::commands::ma_job::values;
 use crate::commands::ma_job::{folders, lists};
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, nearest_file};
 
 /// Keys whose text is for the shell of the job, which has variables of its own.
 const LEFT_TO_THE_JOB: &str = "user-command";
@@ -17,21 +17,42 @@ const LEFT_TO_THE_JOB: &str = "user-command";
 /// # Errors
 /// The file cannot be read; else file, line, key and what is expected there, of the first mistake.
 pub(super) fn read(path: &Path, lookup: Lookup<'_>) -> Result<Spec, Error> {
-    let (spec, problems) = read_all(path, lookup)?;
-    match problems.into_iter().next() {
+    let read = read_all(path, lookup)?;
+    match read.problems.into_iter().next() {
         Some(problem) => Err(problem.in_file(path)),
-        None => Ok(spec),
+        None => Ok(read.spec),
     }
+}
+
+/// What was understood of a job file.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// The job, as far as it can be understood.
+    pub(super) spec: Spec,
+    /// The line of each key.
+    pub(super) lines: Vec<(&'static str, u64)>,
+    /// Whether it is a mapping at all.
+    pub(super) is_understood: bool,
+    /// All that is wrong.
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Reads a job file as far as it can be understood; and all that is wrong with it.
 ///
 /// # Errors
 /// The file cannot be read.
-pub(super) fn read_all(path: &Path, lookup: Lookup<'_>) -> Result<(Spec, Vec<Problem>), Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Error::new(Kind::Local, format!("cannot read [{}]", path.display())).caused_by(error))?;
+pub(super) fn read_all(path: &Path, lookup: Lookup<'_>) -> Result<Read, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, error))?;
     Ok(parse(&text, lookup))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return Error::new(Kind::Local, format!("cannot read [{}]", path.display())).caused_by(error);
+    }
+    let mut missing = Error::new(Kind::NotFound, format!("there is no job file [{}]", path.display()));
+    missing.hints.extend(nearest_file(path).map(|meant| format!("did you mean [{}]?", meant.display())));
+    missing.hint("begin one with: ma-cli ma-job init")
 }
 
 /// What is wrong with a job file.
@@ -60,36 +81,37 @@ impl Problem {
     }
 }
 
-pub(super) fn parse(text: &str, lookup: Lookup<'_>) -> (Spec, Vec<Problem>) {
-    let mut spec = Spec::default();
-    let root = match document::parse(text) {
-        Ok(root) => root,
-        Err((line, message)) => return (spec, vec![Problem { line, key: None, message, hint: None }]),
+pub(super) fn parse(text: &str, lookup: Lookup<'_>) -> Read {
+    let not_understood = |line, message| {
+        let problems = vec![Problem { line, key: None, message, hint: None }];
+        Read { problems, ..Read::default() }
     };
-    let members = match root.content {
-        Content::Null => Vec::new(),
-        Content::Mapping(members) => members,
-        other => {
-            let message = format!("expected a mapping of options to values, found {}", other.describe());
-            return (spec, vec![Problem { line: Some(root.line), key: None, message, hint: None }]);
+    let members = match document::parse(text) {
+        Err((line, message)) => return not_understood(line, message),
+        Ok(Node { content: Content::Null, .. }) => Vec::new(),
+        Ok(Node { content: Content::Mapping(members), .. }) => members,
+        Ok(Node { line, content }) => {
+            let message = format!("expected a mapping of options to values, found {}", content.describe());
+            return not_understood(Some(line), message);
         }
     };
-    let mut problems = Vec::new();
+    let mut read = Read { is_understood: true, ..Read::default() };
     for (written, line, mut node) in members {
         let Some((key, shape)) = spec::key(&written) else {
-            problems.push(unknown(&written, line));
+            read.problems.push(unknown(&written, line));
             continue;
         };
+        read.lines.push((key, line));
         let is_expanded = key == LEFT_TO_THE_JOB || {
             let unset = expand::expand(&mut node, lookup);
-            problems.extend(unset.iter().map(|(line, name)| unset_variable(*line, &written, name)));
+            read.problems.extend(unset.iter().map(|(line, name)| unset_variable(*line, &written, name)));
             unset.is_empty()
         };
-        if is_expanded && let Err((deeper, message)) = set(&mut spec, key, shape, &node) {
-            problems.push(Problem { line: Some(deeper.unwrap_or(node.line)), key: Some(written), message, hint: None });
+        if is_expanded && let Err((deeper, message)) = set(&mut read.spec, key, shape, &node) {
+            read.problems.push(Problem { line: Some(deeper.unwrap_or(node.line)), key: Some(written), message, hint: None });
         }
     }
-    (spec, problems)
+    read
 }
 
 /// Sets one key; errors are a line, when it is not that of the node, and what is expected.
@@ -165,14 +187,14 @@ mod tests {
     use super::{Spec, parse};
 
     fn failure(text: &str) -> (String, Vec<String>) {
-        let error = parse(text, &|_| None).1.remove(0).in_file(Path::new("job.yaml"));
+        let error = parse(text, &|_| None).problems.remove(0).in_file(Path::new("job.yaml"));
         (error.message, error.hints)
     }
 
     fn spec(text: &str) -> Spec {
-        let (spec, problems) = parse(text, &|name| (name == "BUCKET").then(|| "b".to_owned()));
-        assert!(problems.is_empty(), "{problems:?}");
-        spec
+        let read = parse(text, &|name| (name == "BUCKET").then(|| "b".to_owned()));
+        assert!(read.problems.is_empty(), "{read:?}");
+        read.spec
     }
 
     #[test]
@@ -287,8 +309,10 @@ mod tests {
 
     #[test]
     fn all_mistakes_of_a_file_are_told() {
-        let (spec, problems) = parse("name: a\npriority: 9\nwhat: 1\nauto-stop: soon\nuid: ${X}\n", &|_| None);
-        let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
-        assert_eq!((lines, spec.texts["name"].as_str()), (vec![Some(2), Some(3), Some(4), Some(5)], "a"));
+        let read = parse("name: a\npriority: 9\nwhat: 1\nauto-stop: soon\nuid: ${X}\n", &|_| None);
+        let lines: Vec<_> = read.problems.iter().map(|problem| problem.line).collect();
+        assert_eq!((lines, read.spec.texts["name"].as_str()), (vec![Some(2), Some(3), Some(4), Some(5)], "a"));
+        let lines: Vec<_> = read.lines.iter().map(|(key, line)| (*key, *line)).collect();
+        assert_eq!(lines, [("name", 1), ("priority", 2), ("auto-stop", 4), ("uid", 5)]);
     }
 }

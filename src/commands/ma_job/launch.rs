@@ -4,8 +4,10 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
+use crate::api::modelarts::training_check::NOTHING_RUNS;
 use crate::api::modelarts::training_job::{self, CreateRequest, TrainingJob};
 use crate::api::modelarts::{algorithm, training_tags};
+use crate::commands::ma_job::inquiry;
 use crate::commands::ma_job::request;
 use crate::commands::ma_job::spec::Spec;
 use crate::commands::ma_job::upload::{self, Upload};
@@ -32,6 +34,9 @@ impl Launch {
         let uploads = upload::plan(ctx, &mut spec)?;
         let request = request::build(spec)?;
         // Mistakes are told before anything is sent.
+        if request.problems().first().is_some_and(|problem| problem == NOTHING_RUNS) {
+            return Err(Error::new(Kind::Usage, NOTHING_RUNS).hint("begin with a job file: ma-cli ma-job init"));
+        }
         request.document()?;
         Ok(Self { request, uploads })
     }
@@ -65,8 +70,13 @@ impl Launch {
             }
         }
         upload::carry_out(ctx, self.uploads, cancel).await?;
-        let submitting = |error| Error::from(error).context("submitting the job");
-        let job = training_job::create(api, &self.request).await.map_err(submitting)?;
+        let job = match training_job::create(api, &self.request).await {
+            Ok(job) => job,
+            Err(error) => {
+                let error = Error::from(error).context("submitting the job");
+                return Err(inquiry::advise(api, &self.request, error).await);
+            }
+        };
         // The job is there and runs: it is told of, tags or not.
         if let Err(error) = training_tags::add(api, &job.id(), &self.request.tags).await {
             ctx.ui.warn(&format!("the tags of the job could not be set: {error}"));

@@ -8,6 +8,7 @@ use crate::api::Api;
 use crate::api::modelarts::training_job::TrainingJob;
 use crate::commands::ma_job::log_lines::{Choice, Lines, Look};
 use crate::commands::ma_job::log_reader::{LINK_FAILURES, LogReader, Piece};
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::rhythm::may_pass;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -63,7 +64,12 @@ impl<'a> Logs<'a> {
             match outcome {
                 Ok(new) => is_new |= new,
                 Err(error) if error.kind == Kind::NotFound && !has_started => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    return Err(match &self.tasks {
+                        Tasks::One(task) if error.kind == Kind::NotFound => named::of_tasks(&job.tasks(), task, error),
+                        _ => error,
+                    });
+                }
             }
         }
         Ok(is_new)

@@ -6,6 +6,7 @@ use crate::api::modelarts::training_metrics::{self, Metrics};
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::log::FIRST_TASK;
 use crate::commands::ma_job::metrics_view::MetricsView;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::rhythm::Rhythm;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
@@ -41,7 +42,7 @@ pub async fn run(ctx: &Ctx, args: MetricsArgs) -> Result<(), Error> {
     if args.watch {
         return watch(ctx, &api, id, &args.task).await;
     }
-    show(ctx, ask(&api, id, &args.task).await?)
+    show(ctx, named::found_task(&api, id, &args.task, ask(&api, id, &args.task).await).await?)
 }
 
 async fn ask(api: &Api, id: &str, task: &str) -> Result<Metrics, Error> {

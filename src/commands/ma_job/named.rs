@@ -1,8 +1,8 @@
 //! A job by the id that somebody wrote, or which one may have been meant.
 
-use crate::api::Api;
 use crate::api::modelarts::training_job::{self, TrainingJob};
 use crate::api::modelarts::training_search::{self, LARGEST_PAGE, SearchRequest};
+use crate::api::{self, Api};
 use crate::error::{Error, Kind, nearest};
 
 /// Least signs of an id by whose beginning a job is recognized.
@@ -11,14 +11,48 @@ const LEAST: usize = 4;
 /// The job with that id.
 ///
 /// # Errors
-/// There is no such job, with the id of one that is like it among the newest; the service refuses.
+/// Those of [`found`].
 pub(super) async fn show(api: &Api, id: &str) -> Result<TrainingJob, Error> {
-    match training_job::show(api, id).await {
-        Ok(job) => Ok(job),
+    found(api, id, training_job::show(api, id).await).await
+}
+
+/// What the service answered about the job with that id.
+///
+/// # Errors
+/// There is no such job, with the id of one that is like it among the newest; the service refuses.
+pub(super) async fn found<T>(api: &Api, id: &str, answer: Result<T, api::Error>) -> Result<T, Error> {
+    match answer {
+        Ok(found) => Ok(found),
         Err(error) => {
             let error = Error::from(error).context(&format!("training job [{id}]"));
             Err(if error.kind == Kind::NotFound { advise(api, id, error).await } else { error })
         }
+    }
+}
+
+/// What the service answered about a task of that job.
+///
+/// # Errors
+/// As [`found`]; there is no such task, with those that there are.
+pub(super) async fn found_task<T>(api: &Api, id: &str, task: &str, answer: Result<T, Error>) -> Result<T, Error> {
+    match answer {
+        // Where there is no such job, which one may have been meant is told; else the task is what is missing.
+        Err(error) if error.kind == Kind::NotFound => Err(match show(api, id).await {
+            Ok(job) => of_tasks(&job.tasks(), task, error),
+            Err(of_job) => of_job,
+        }),
+        answer => answer,
+    }
+}
+
+/// Adds which task may have been meant, or which there are.
+pub(super) fn of_tasks(tasks: &[String], written: &str, error: Error) -> Error {
+    match nearest(written, tasks.iter().map(String::as_str)) {
+        // The job has it, and something else is missing.
+        Some(meant) if meant == written => error,
+        Some(meant) => error.hint(format!("did you mean [{meant}]?")),
+        None if tasks.is_empty() => error,
+        None => error.hint(format!("there are: {}", tasks.join(", "))),
     }
 }
 
@@ -46,7 +80,17 @@ fn meant<'a>(written: &str, jobs: &'a [(String, String)]) -> Option<&'a (String,
 
 #[cfg(test)]
 mod tests {
-    use super::meant;
+    use super::{meant, of_tasks};
+    use crate::error::{Error, Kind};
+
+    #[test]
+    fn tasks_that_there_are_are_named() {
+        let tasks = ["worker-0".to_owned(), "worker-1".to_owned()];
+        let hints = |written: &str| of_tasks(&tasks, written, Error::new(Kind::NotFound, "no")).hints;
+        assert_eq!(hints("wroker-1"), ["did you mean [worker-1]?"]);
+        assert_eq!(hints("ps"), ["there are: worker-0, worker-1"]);
+        assert!(hints("worker-0").is_empty());
+    }
 
     #[test]
     fn names_beginnings_and_slips_are_recognized() {

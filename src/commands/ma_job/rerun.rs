@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use crate::api::modelarts::{training_job, training_tags};
+use crate::api::modelarts::training_tags;
 use crate::commands::ma_job::autosearch_args::AutosearchArgs;
 use crate::commands::ma_job::job_id::JobIdArgs;
 use crate::commands::ma_job::launch::Launch;
+use crate::commands::ma_job::named;
 use crate::commands::ma_job::submit;
 use crate::commands::ma_job::submit_options::JobOptions;
 use crate::commands::ma_job::watch_options::WatchArgs;
@@ -52,8 +53,7 @@ pub async fn run(ctx: &Ctx, args: RerunArgs) -> Result<(), Error> {
     let mut overrides = args.job.spec()?;
     overrides.policies = args.search.policies(&ctx.env.directory)?;
     let api = ctx.modelarts()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-    let job = training_job::show(&api, &id).await.map_err(context)?;
+    let job = named::show(&api, &id).await?;
     let tags = training_tags::list(&api, &id).await.map(|(tags, _)| tags).unwrap_or_default();
     let before = from_job::spec(&job, tags);
     for part in from_job::left_out(&job) {

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::job_id::JobIdArgs;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
@@ -29,8 +30,7 @@ pub struct SetPriorityArgs {
 pub async fn run(ctx: &Ctx, args: SetPriorityArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-    training_job::prioritise(&api, id, args.priority).await.map_err(context)?;
+    named::found(&api, id, training_job::prioritise(&api, id, args.priority).await).await?;
     let message = format!("Successfully set the priority of training job [{id}] to {}", args.priority);
     ctx.ui.done(&message, json!({"id": id, "priority": args.priority}))
 }

@@ -5,9 +5,10 @@ use std::convert::Infallible;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::api::Api;
-use crate::api::modelarts::training_job::{self, Phase};
+use crate::api::modelarts::training_job::Phase;
 use crate::api::terminal::{self, Listener, Said, Speaker, Wish};
 use crate::commands::ma_job::job_id::JobIdArgs;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::ui::screen::RawMode;
@@ -51,7 +52,8 @@ pub async fn run(ctx: &Ctx, args: ShellArgs) -> Result<(), Error> {
     let terminal = has_terminal.then_some((rows, columns, kind));
     let wish = Wish { job: id, task: &args.task_id, words: &args.command, terminal };
     let context = |error| Error::from(error).context(&format!("task [{}] of training job [{id}]", args.task_id));
-    let Some((listener, speaker)) = terminal::open(&api, &wish).await.map_err(context)? else {
+    let opened = terminal::open(&api, &wish).await.map_err(context);
+    let Some((listener, speaker)) = named::found_task(&api, id, &args.task_id, opened).await? else {
         let message = "this service has no operation that opens a terminal in a task";
         return Err(Error::new(Kind::Unsupported, message)
             .hint("in the console of ModelArts: Cloud Shell, on the page of a running job in a dedicated pool")
@@ -65,8 +67,7 @@ pub async fn run(ctx: &Ctx, args: ShellArgs) -> Result<(), Error> {
 }
 
 async fn is_running(api: &Api, id: &str) -> Result<(), Error> {
-    let job = training_job::show(api, id).await;
-    let job = job.map_err(|error| Error::from(error).context(&format!("training job [{id}]")))?;
+    let job = named::show(api, id).await?;
     let phase = job.phase();
     if phase == Phase::Running {
         return Ok(());

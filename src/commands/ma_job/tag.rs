@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::modelarts::{training_check, training_tags};
 use crate::commands::ma_job::lists;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::ui::{Present, Table};
@@ -41,13 +42,12 @@ pub async fn run(ctx: &Ctx, args: TagArgs) -> Result<(), Error> {
         return Err(Error::new(Kind::Usage, problem));
     }
     let api = ctx.modelarts()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     if tags.is_empty() && args.remove.is_empty() {
-        let (tags, document) = training_tags::list(&api, &id).await.map_err(context)?;
+        let (tags, document) = named::found(&api, &id, training_tags::list(&api, &id).await).await?;
         return ctx.ui.emit(&TagList { tags, document });
     }
-    training_tags::remove(&api, &id, &args.remove).await.map_err(context)?;
-    training_tags::add(&api, &id, &tags).await.map_err(context)?;
+    named::found(&api, &id, training_tags::remove(&api, &id, &args.remove).await).await?;
+    named::found(&api, &id, training_tags::add(&api, &id, &tags).await).await?;
     let set: Map<String, Value> = tags.into_iter().map(|(key, value)| (key, Value::from(value))).collect();
     let document = json!({"id": id, "set": set, "removed": args.remove});
     ctx.ui.done(&format!("Successfully change the tags of training job [{id}]"), document)

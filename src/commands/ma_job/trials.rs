@@ -4,8 +4,8 @@ use futures_util::TryStreamExt as _;
 use serde_json::{Map, Value};
 
 use crate::api::modelarts::autosearch::{self, Trial};
-use crate::api::modelarts::training_job;
 use crate::commands::ma_job::job_id::JobIdArgs;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 use crate::ui::{Format, Present, Table};
@@ -55,15 +55,15 @@ pub struct TrialsArgs {
 pub async fn run(ctx: &Ctx, args: TrialsArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
     if args.importance {
-        return ctx.ui.emit(&Importance(autosearch::importance(&api, id).await.map_err(context)?));
+        return ctx.ui.emit(&Importance(named::found(&api, id, autosearch::importance(&api, id).await).await?));
     }
     if let Some(trial) = &args.trial {
+        let context = |error| Error::from(error).context(&format!("training job [{id}], trial [{trial}]"));
         return ctx.ui.emit(&Trials(vec![autosearch::trial(&api, id, trial).await.map_err(context)?]));
     }
-    let mut trials: Vec<Trial> = autosearch::trials(&api, id).try_collect().await.map_err(context)?;
-    let job = training_job::show(&api, id).await.map_err(context)?;
+    let mut trials: Vec<Trial> = named::found(&api, id, autosearch::trials(&api, id).try_collect().await).await?;
+    let job = named::show(&api, id).await?;
     let minimise = job.text("/algorithm/policies/auto_search/reward_attrs/0/mode") == "min";
     let best = autosearch::best(&trials, minimise).cloned();
     if args.best {

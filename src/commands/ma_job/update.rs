@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::api::modelarts::training_job;
 use crate::commands::ma_job::job_id::JobIdArgs;
+use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::Error;
 
@@ -28,8 +29,7 @@ pub struct UpdateArgs {
 pub async fn run(ctx: &Ctx, args: UpdateArgs) -> Result<(), Error> {
     let api = ctx.modelarts()?;
     let id = args.job.id()?;
-    let context = |error| Error::from(error).context(&format!("training job [{id}]"));
-    training_job::describe(&api, id, &args.description).await.map_err(context)?;
+    named::found(&api, id, training_job::describe(&api, id, &args.description).await).await?;
     let document = json!({"id": id, "description": args.description});
     ctx.ui.done(&format!("Successfully update training job [{id}]"), document)
 }

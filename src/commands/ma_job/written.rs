@@ -100,11 +100,11 @@ pub(super) fn changes(before: &Spec, after: &Spec) -> Vec<(String, Option<Value>
 #[cfg(test)]
 mod tests {
     use super::{changes, file};
-    use crate::commands::ma_job::job_file::parse;
+    use crate::commands::ma_job::job_file::{Read, parse};
     use crate::commands::ma_job::spec::{KEYS, Spec};
 
     fn read(text: &str) -> Spec {
-        let (spec, problems) = parse(text, &|_| None);
+        let Read { spec, problems, .. } = parse(text, &|_| None);
         assert!(problems.is_empty(), "{problems:?}");
         spec
     }

@@ -17,7 +17,7 @@ use crate::obs::{self, Client, ObsUrl};
 pub struct CatArgs {
     /// The object
     #[arg(value_name = "URL")]
-    url: String,
+    pub(super) url: String,
 }
 
 /// Streams the object; after a broken connection it goes on where it stopped.

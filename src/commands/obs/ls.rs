@@ -19,7 +19,7 @@ use crate::ui::{Present, Table, Zone};
 pub struct LsArgs {
     /// Bucket or prefix; without it the buckets are listed
     #[arg(value_name = "URL")]
-    url: Option<String>,
+    pub(super) url: Option<String>,
     /// Go into folders
     #[arg(short, long)]
     recursive: bool,

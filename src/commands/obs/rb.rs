@@ -15,7 +15,10 @@ use crate::error::Error;
 pub struct RbArgs {
     /// The bucket: obs://BUCKET
     #[arg(value_name = "BUCKET")]
-    bucket: String,
+    pub(super) bucket: String,
+    /// Nothing is asked, so there is nothing to say yes to; people say it all the same
+    #[arg(short, long, hide = true)]
+    yes: bool,
 }
 
 /// Removes the bucket.

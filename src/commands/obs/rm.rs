@@ -16,13 +16,16 @@ use crate::obs::control::{DELETE_BATCH, NotDeleted};
 pub struct RmArgs {
     /// The object, or with -r the prefix
     #[arg(value_name = "URL")]
-    url: String,
+    pub(super) url: String,
     /// Delete everything below the prefix
     #[arg(short, long)]
     recursive: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+    /// The same, as people know it from elsewhere
+    #[arg(short, long, hide = true)]
+    force: bool,
 }
 
 /// Deletes.
@@ -43,7 +46,7 @@ pub async fn run(ctx: &Ctx, args: RmArgs) -> Result<(), Error> {
 
 async fn delete_below(ctx: &Ctx, args: &RmArgs) -> Result<(), Error> {
     let url = args.url.parse::<ObsUrl>()?.as_folder();
-    if !args.yes {
+    if !(args.yes || args.force) {
         ctx.confirm(&format!("Delete everything below [{url}]?"), "-y/--yes").await?;
     }
     let client = ctx.obs()?;

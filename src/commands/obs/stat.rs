@@ -16,7 +16,7 @@ use crate::ui::{Present, Table, Zone};
 pub struct StatArgs {
     /// The object
     #[arg(value_name = "URL")]
-    url: String,
+    pub(super) url: String,
 }
 
 /// Shows the object's properties.
@@ -30,7 +30,7 @@ pub async fn run(ctx: &Ctx, args: StatArgs) -> Result<(), Error> {
 }
 
 struct Stat {
-    url: String,
+    pub(super) url: String,
     info: ObjectInfo,
     zone: Zone,
 }
