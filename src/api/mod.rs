@@ -227,7 +227,11 @@ pub fn is_folded(path: &str) -> bool {
 }
 
 fn refusal(answer: &transport::Answer) -> Error {
-    Error::Service(Box::new(Refusal::read(answer.status, answer.request_id(), &answer.body)))
+    let mut refusal = Refusal::read(answer.status, answer.request_id(), &answer.body);
+    if let Some(why) = answer.explanation() {
+        refusal.message = format!("{} ({why})", refusal.message);
+    }
+    Error::Service(Box::new(refusal))
 }
 
 #[cfg(test)]

@@ -17,6 +17,18 @@ pub enum Error {
         /// Its request id, when it sent one.
         request_id: Option<String>,
     },
+    /// The identity service knows who asks, and does not let them act under the agency.
+    #[error("the agency [{agency}] of account [{domain}] cannot be assumed: {message}")]
+    Agency {
+        /// Name of the agency.
+        agency: String,
+        /// The account that made it.
+        domain: String,
+        /// What the service said.
+        message: String,
+        /// Its request id, when it sent one.
+        request_id: Option<String>,
+    },
     /// The identity service answered something else than the documented document.
     #[error("the identity service sent an answer that cannot be read: {0}")]
     Unexpected(String),
@@ -43,6 +55,12 @@ impl Error {
         match self {
             Self::NothingConfigured(report) => Self::NothingConfigured(report.clone()),
             Self::Refused { message, request_id } => Self::Refused { message: message.clone(), request_id: request_id.clone() },
+            Self::Agency { agency, domain, message, request_id } => Self::Agency {
+                agency: agency.clone(),
+                domain: domain.clone(),
+                message: message.clone(),
+                request_id: request_id.clone(),
+            },
             Self::Unexpected(message) => Self::Unexpected(message.clone()),
             Self::Project { region, found } => Self::Project { region: region.clone(), found: *found },
             Self::Unsignable(message) => Self::Unsignable(message.clone()),

@@ -27,6 +27,10 @@ pub(in crate::auth) fn document(answer: &Answer) -> Result<Value, Error> {
         return document.ok_or_else(|| Error::Unexpected("it is no JSON document".to_owned()));
     }
     let said = document.as_ref().and_then(message);
+    let said = match (said, answer.explanation()) {
+        (Some(said), Some(why)) => Some(format!("{said} ({why})")),
+        (said, why) => said.or(why),
+    };
     let refusals = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
     if refusals.contains(&answer.status) {
         let message = said.unwrap_or_else(|| format!("status {}", answer.status.as_u16()));

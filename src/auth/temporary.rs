@@ -100,7 +100,15 @@ impl Fetch for AssumeRole {
             "duration_seconds": AGENCY_LIFETIME.whole_seconds(),
         }});
         let request = ask(&self.endpoint, &identity)?;
-        granted(&self.own.call(&self.client, &request).await?)
+        let answer = self.own.call(&self.client, &request).await?;
+        granted(&answer).map_err(|error| match error {
+            // Whoever is not known at all is told so; anybody else may well be who they say.
+            Error::Refused { message, request_id } if answer.status != StatusCode::UNAUTHORIZED => {
+                let Agency { name: agency, domain } = self.agency.clone();
+                Error::Agency { agency, domain, message, request_id }
+            }
+            other => other,
+        })
     }
 }
 
@@ -203,7 +211,8 @@ mod tests {
             r#"{"auth":{"identity":{"methods":["assume_role"],"assume_role":{"agency_name":"helper","domain_name":"acme","#,
             r#""duration_seconds":3600}}}}"#
         )));
-        assert!(source().credential().await.is_err());
+        let error = source().credential().await.unwrap_err().to_string();
+        assert_eq!(error, "the agency [helper] of account [acme] cannot be assumed: no");
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use crate::auth::report::Link;
 use crate::auth::{self, Authenticator, CredentialSource, Secret};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::settings::{Identity, Origin, Service, Sourced};
+use crate::settings::{Broken, Identity, Origin, Service, Sourced};
 
 impl Ctx {
     /// How requests to the control planes are authenticated.
@@ -111,6 +111,19 @@ impl Ctx {
             .hint(format!("log in with: ma-cli auth login{}", self.profile_options()))
     }
 
+    /// The error of whoever needs credentials that a place names and cannot give.
+    pub fn broken(&self, broken: &Broken) -> Error {
+        let message = broken.to_string();
+        match broken {
+            Broken::Half { missing, .. } => Error::new(Kind::Config, message).hint(format!("set {missing} too")),
+            Broken::Vault { .. } => {
+                let options = self.profile_options();
+                Error::new(Kind::Local, message)
+                    .hint(format!("unlock the keyring, or enter the secret anew with: ma-cli configure{options} --store file"))
+            }
+        }
+    }
+
     /// The keys that the surroundings give.
     fn ambient(&self) -> Result<Arc<auth::AmbientKeys>, Error> {
         if let Some(keys) = self.ambient.get() {
@@ -146,6 +159,7 @@ impl Ctx {
         let own = match settings.identity.as_ref().map(|identity| (&identity.value, &identity.origin)) {
             None => self.signing(self.ambient()?)?,
             Some((Identity::LoggedOut { missing, .. }, profile)) => return Err(self.logged_out(profile, missing)),
+            Some((Identity::Broken(broken), _)) => return Err(self.broken(broken)),
             Some((Identity::Keys { access_key, secret_key, security_token }, _)) => {
                 self.signing(static_keys(access_key, secret_key, security_token.as_ref()))?
             }

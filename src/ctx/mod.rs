@@ -82,6 +82,20 @@ impl Ctx {
         for warning in &settings.warnings {
             self.ui.warn(warning);
         }
+        for unknown in &settings.unknown_keys {
+            if let Some(meant) = nearest(&unknown.key, unknown.known.iter().copied()) {
+                let place = format!("profile [{}] in [{}]", settings.profile.value, settings.config_file.value.display());
+                self.ui.warn(&format!("{place}: unknown key [{}]; did you mean [{meant}]?", unknown.key));
+            }
+        }
+        for (service, endpoint) in settings.in_clear_text() {
+            self.ui.warn(&format!(
+                "[{}] from {} is not encrypted: tokens and passwords for {} can be read on the way",
+                auth::secret::masked_address(&endpoint.value),
+                endpoint.origin,
+                service.name()
+            ));
+        }
         if !settings.verify_tls {
             self.ui.warn("TLS certificates are not checked in this run (--no-verify-ssl): anyone on the way can read and change what is sent");
         }
@@ -95,14 +109,17 @@ impl Ctx {
     pub fn http_options(&self) -> Result<http::Options, Error> {
         let settings = self.settings()?;
         let network = &settings.network;
-        let text = |sourced: &Option<Sourced<String>>| sourced.as_ref().map(|sourced| sourced.value.clone());
+        let proxy = |sourced: &Option<Sourced<String>>| match sourced {
+            Some(sourced) => http::proxy::Proxy::parse(&sourced.value, sourced.origin.to_string()),
+            None => Ok(None),
+        };
         Ok(http::Options {
             ca_bundle: network.ca_bundle.as_ref().map(|path| path.value.clone()),
             verify_tls: settings.verify_tls,
             proxy: http::proxy::Options {
-                https: text(&network.https_proxy),
-                http: text(&network.http_proxy),
-                none: text(&network.no_proxy),
+                https: proxy(&network.https_proxy)?,
+                http: proxy(&network.http_proxy)?,
+                none: network.no_proxy.as_ref().map(|hosts| hosts.value.clone()),
             },
             connect_timeout: network.connect_timeout.value,
             read_timeout: network.read_timeout.value,
@@ -161,7 +178,11 @@ impl Ctx {
         // Stores that are no cloud region take any name; this is the one their tools send.
         let region = settings.region.as_ref().map_or_else(|| "us-east-1".to_owned(), |region| region.value.clone());
         let options = obs::Options::new(endpoint, region, self.credentials()?);
-        let options = obs::Options { http: self.http_options()?, stall, ..options };
+        let mut options = obs::Options { http: self.http_options()?, stall, ..options };
+        // Copies are more patient than the control planes, unless the profile says how often is often enough.
+        if settings.network.attempts.origin != Origin::Default {
+            options.retry.attempts = settings.network.attempts.value;
+        }
         Ok(obs::Client::new(options)?)
     }
 
@@ -174,7 +195,7 @@ impl Ctx {
                 .chain(security_token.as_ref().map(|token| token.expose()))
                 .collect(),
             Some(Identity::Password { password, .. }) => vec![password.expose()],
-            None | Some(Identity::LoggedOut { .. }) => Vec::new(),
+            None | Some(Identity::LoggedOut { .. } | Identity::Broken(_)) => Vec::new(),
         };
         // Those that are not used in this run are secrets as well.
         let values = VARIABLES.iter().filter(|name| !name.starts_with("HC_"));

@@ -106,18 +106,16 @@ impl From<settings::Error> for Error {
                 shown.hints.extend(meant);
                 shown.hint(format!("there are: {}", known.join(", "))).hint(make)
             }
-            settings::Error::Vault { .. } => Self::new(Kind::Local, message)
-                .hint("unlock the keyring, or enter the secret anew with: ma-cli configure --store file"),
             settings::Error::Region { origin: settings::Origin::Flag(_), .. } => Self::new(Kind::Usage, message),
             settings::Error::Region { .. } => {
                 Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
             }
             settings::Error::Kept { .. } => Self::new(Kind::Local, message)
                 .hint("the profile is logged out; unlock the keyring and run the same command again"),
-            settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
-            settings::Error::HalfCredential { missing, .. } => {
-                Self::new(Kind::Config, message).hint(format!("set {missing} too"))
+            settings::Error::Endpoint { .. } => {
+                Self::new(Kind::Config, message).hint("an endpoint is written https://HOST or https://HOST:PORT")
             }
+            settings::Error::NoPlatform { .. } => Self::new(Kind::Config, message).hint("start it with: ma-cli platform start"),
             settings::Error::NoEndpoint { .. } => {
                 Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION").or_here()
             }
@@ -132,12 +130,19 @@ impl From<transport::Error> for Error {
             transport::Error::Connect { host, .. } if is_loopback(&host) => {
                 Self::new(Kind::Network, message).hint("if this is the embedded platform, start it with: ma-cli platform start")
             }
-            transport::Error::Connect { .. } => {
-                Self::new(Kind::Network, message).hint("check the network, the proxy (HTTPS_PROXY) and the region or endpoint")
-            }
-            transport::Error::Tls { .. } => Self::new(Kind::Network, message)
+            transport::Error::Connect { .. } => Self::new(Kind::Network, message)
+                .hint("check the network and the region or endpoint; where a proxy is needed, set HTTPS_PROXY"),
+            transport::Error::Proxy { origin, .. } => Self::new(Kind::Network, message)
+                .hint(format!("check the proxy of {origin}, or name the host in NO_PROXY to reach it directly")),
+            transport::Error::Tls { is_certificate: true, .. } => Self::new(Kind::Network, message)
                 .hint("trust the certificate's issuer with --ca-bundle FILE, or skip the check with --no-verify-ssl"),
-            transport::Error::Timeout { .. } | transport::Error::Interrupted { .. } => Self::new(Kind::Network, message),
+            transport::Error::Tls { .. } => Self::new(Kind::Network, message)
+                .hint("check that the endpoint and what stands before it speak TLS 1.2 or later on this port"),
+            transport::Error::Timeout { .. } => Self::new(Kind::Network, message)
+                .hint("check the network and the endpoint; the profile's connect_timeout and read_timeout allow more time"),
+            transport::Error::Interrupted { .. } => {
+                Self::new(Kind::Network, message).hint("check the network, then run the same command again")
+            }
             transport::Error::Invalid(_) | transport::Error::CaBundle { .. } => Self::new(Kind::Config, message),
         }
     }
@@ -164,6 +169,12 @@ impl From<auth::Error> for Error {
             }
             auth::Error::Refused { request_id, .. } => {
                 let mut shown = Self::new(Kind::Auth, message).hint(CONFIGURE);
+                shown.request_id = request_id;
+                shown
+            }
+            auth::Error::Agency { request_id, .. } => {
+                let mut shown = Self::new(Kind::Auth, message)
+                    .hint("check agency_name and agency_domain of the profile, and that the agency trusts your account");
                 shown.request_id = request_id;
                 shown
             }
@@ -208,6 +219,10 @@ fn refused(refusal: api::Refusal) -> Error {
         StatusCode::CONFLICT => (Kind::Conflict, None),
         StatusCode::TOO_MANY_REQUESTS => (Kind::Throttled, Some("try again later")),
         StatusCode::NOT_IMPLEMENTED => (Kind::Unsupported, None),
+        status if status.is_redirection() => (Kind::Service, Some("configure the endpoint that it names, if you trust it")),
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            (Kind::Service, Some("the service is busy or down: try again later"))
+        }
         _ => (Kind::Service, None),
     };
     let mut error = Error::new(kind, refusal.message);
@@ -363,7 +378,12 @@ mod tests {
     #[test]
     fn without_any_profile_both_ways_to_begin_are_named() {
         let missing = |name: &str| {
-            Error::from(settings::Error::NoProfile { name: name.to_owned(), path: "p.yaml".into(), known: Vec::new() })
+            Error::from(settings::Error::NoProfile {
+                name: name.to_owned(),
+                path: "p.yaml".into(),
+                known: Vec::new(),
+                named: None,
+            })
         };
         let error = missing("DEFAULT");
         assert!(error.message.starts_with("ma-cli is not configured yet: "), "{}", error.message);

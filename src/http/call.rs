@@ -59,7 +59,7 @@ impl Client {
                     classify_status(answer.status.as_u16(), answer.header("retry-after"), OffsetDateTime::now_utc())
                 }
                 Err(Error::Connect { .. }) if loopback => Class::Fatal,
-                Err(error @ Error::Connect { .. }) => classify_error(error),
+                Err(error @ (Error::Connect { .. } | Error::Proxy { .. })) => classify_error(error),
                 Err(error) if repeatable => classify_error(error),
                 _ => Class::Fatal,
             };

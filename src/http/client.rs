@@ -1,21 +1,24 @@
 //! The client of the control planes: one attempt or several, with time limits, request ids and redacted traces.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use reqwest::{NoProxy, Proxy, redirect};
+use reqwest::redirect;
 use rustls::{ClientConfig, RootCertStore};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
 use url::Url;
 
+use crate::http::error::{find, innermost};
+use crate::http::proxy::Proxy;
 use crate::http::trace::{trace_answer, trace_request, traced};
 use crate::http::{Error, Options, tls, whole};
 
-/// Hosts that are never reached through a proxy.
-const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
+/// Clocks that are further apart make every signature invalid; the services' usual limit, in seconds.
+pub const WORST_SKEW: u64 = 15 * 60;
 
 /// How long one attempt may take, by what it asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +102,29 @@ impl Answer {
     pub fn request_id(&self) -> Option<&str> {
         self.header("x-request-id")
     }
+
+    /// The server's clock less ours, in seconds, when it tells its time.
+    pub fn skew(&self) -> Option<i64> {
+        let theirs = OffsetDateTime::parse(&self.header("date")?.replace("GMT", "+0000"), &Rfc2822).ok()?;
+        Some((theirs - OffsetDateTime::now_utc()).whole_seconds())
+    }
+
+    /// What explains an answer that is no success better than its status: it sends elsewhere, or clocks differ too much for
+    /// signatures. Of the target only the host is told: the rest may be a secret.
+    pub fn explanation(&self) -> Option<String> {
+        if self.status.is_redirection() {
+            let target = self.header("location").and_then(|target| Url::parse(target).ok());
+            let target = target.and_then(|url| Some(format!("[{}://{}]", url.scheme(), url.host_str()?)));
+            return Some(format!(
+                "the endpoint redirects to {}, which is not followed",
+                target.as_deref().unwrap_or("another path")
+            ));
+        }
+        let is_refusal = matches!(self.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        let skew = self.skew().filter(|skew| is_refusal && skew.unsigned_abs() > WORST_SKEW)?;
+        let direction = if skew > 0 { "behind" } else { "ahead of" };
+        Some(format!("the clock of this machine is {} s {direction} that of the service", skew.unsigned_abs()))
+    }
 }
 
 /// An answer whose body is read piece by piece.
@@ -126,7 +152,7 @@ impl Incoming {
     /// # Errors
     /// The connection broke or fell silent before the end.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
-        self.response.chunk().await.map_err(|error| classify(&error, &self.host, self.read_timeout))
+        self.response.chunk().await.map_err(|error| classify(&error, &self.host, self.read_timeout, None))
     }
 
     /// All of it, for an answer that tells of a failure.
@@ -222,14 +248,15 @@ impl Client {
         let client = self.connection(&request.url, upgrades)?;
         let (host, begun) = (host(&request.url), Instant::now());
         let (limit, shown) = (request.class.limit(), self.limit(request.class));
+        let options = &self.inner.options;
+        let proxy = options.proxy.for_url(&request.url);
         let mut builder = client.request(request.method, request.url).headers(request.headers).body(request.body);
         if let Some(limit) = limit {
             builder = builder.timeout(limit);
         }
-        let options = &self.inner.options;
         builder.send().await.map_err(|error| {
             let limit = if error.is_connect() { options.connect_timeout } else { shown };
-            traced(classify(&error, &host, limit), begun)
+            traced(classify(&error, &host, limit, proxy), begun)
         })
     }
 
@@ -263,8 +290,7 @@ enum Speaks {
 fn build(options: &Options, speaks: Speaks) -> Result<reqwest::Client, Error> {
     let secure = speaks != Speaks::Plain;
     let invalid = |error: reqwest::Error| Error::Invalid(error.without_url().to_string());
-    let proxied = options.proxy.https.is_some() || options.proxy.http.as_deref().is_some_and(|url| url.starts_with("https:"));
-    let mut config = if secure || proxied { tls::client_config(options)?.as_ref().clone() } else { without_roots()? };
+    let mut config = if secure { tls::client_config(options)?.as_ref().clone() } else { without_roots()? };
     if speaks == Speaks::Http2 {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     }
@@ -276,14 +302,15 @@ fn build(options: &Options, speaks: Speaks) -> Result<reqwest::Client, Error> {
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)
         .no_proxy();
-    let direct = match &options.proxy.none {
-        Some(hosts) => format!("{LOOPBACK},{hosts}"),
-        None => LOOPBACK.to_owned(),
-    };
-    let address = if secure { &options.proxy.https } else { &options.proxy.http };
-    if let Some(address) = address {
-        let proxy = if secure { Proxy::https(address) } else { Proxy::http(address) }.map_err(invalid)?;
-        builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&direct)));
+    let chosen = if secure { &options.proxy.https } else { &options.proxy.http };
+    if let Some(chosen) = chosen {
+        let proxies = options.proxy.clone();
+        // Asked for each address, so that both of our HTTP clients go the same way.
+        let mut proxy = reqwest::Proxy::custom(move |url| Some(proxies.for_url(url)?.address.clone()));
+        if let Some(authorization) = &chosen.authorization {
+            proxy = proxy.custom_http_auth(authorization.clone());
+        }
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(invalid)
 }
@@ -303,36 +330,16 @@ pub(super) fn host(url: &Url) -> String {
     url.port_or_known_default().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"))
 }
 
-pub(super) fn classify(error: &reqwest::Error, host: &str, limit: Duration) -> Error {
-    let host = host.to_owned();
-    let message = innermost(error);
-    if error.is_timeout() {
-        return Error::Timeout { host, seconds: limit.as_secs().max(1) };
+/// What an attempt came to that has no answer; `proxy` is the one that was taken, if any.
+pub(super) fn classify(error: &reqwest::Error, host: &str, limit: Duration, proxy: Option<&Proxy>) -> Error {
+    let (owned, seconds) = (host.to_owned(), limit.as_secs().max(1));
+    match proxy {
+        Some(proxy) if error.is_timeout() && error.is_connect() => Error::of_slow_proxy(owned, proxy, seconds),
+        _ if error.is_timeout() => Error::Timeout { host: owned, seconds },
+        _ if error.is_builder() => Error::Invalid(innermost(error)),
+        _ if error.is_connect() || find::<rustls::Error>(error).is_some() => Error::of_connecting(host, proxy, error),
+        _ => Error::Interrupted { host: owned, message: innermost(error) },
     }
-    if is_tls(error) {
-        return Error::Tls { host, message };
-    }
-    if error.is_builder() {
-        return Error::Invalid(message);
-    }
-    if error.is_connect() { Error::Connect { host, message } } else { Error::Interrupted { host, message } }
-}
-
-fn innermost(error: &(dyn StdError + 'static)) -> String {
-    let mut cause = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
-}
-
-/// Looks for an error of rustls in the chain; input/output errors wrap theirs, sometimes twice, without naming it as source.
-fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    if error.is::<rustls::Error>() {
-        return true;
-    }
-    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    wrapped.is_some_and(|inner| is_tls(inner)) || error.source().is_some_and(is_tls)
 }
 
 #[cfg(test)]
@@ -366,7 +373,8 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
         });
         // Nothing listens on port 9, so a request that takes the proxy fails.
-        let proxy = proxy::Options { http: Some("http://127.0.0.1:9".to_owned()), ..proxy::Options::default() };
+        let http = proxy::Proxy::parse("http://127.0.0.1:9", "a test".to_owned()).unwrap();
+        let proxy = proxy::Options { http, ..proxy::Options::default() };
         let client = Client::new(Options { proxy, ..Options::default() });
         let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
         let answer = client.send(Request::new(Method::GET, url)).await.unwrap();

@@ -46,21 +46,21 @@ impl Connector {
     /// The `Proxy-Authorization` header a plain http request to this target must carry, if any.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the proxy setting cannot be used.
+    /// [`Error::Invalid`] when the target names no host.
     pub fn proxy_authorization(&self, target: &Uri) -> Result<Option<HeaderValue>, Error> {
         if target.scheme_str() == Some("https") {
             return Ok(None);
         }
-        Ok(self.shared.proxy(target)?.and_then(|proxy| proxy.authorization))
+        Ok(self.shared.proxy(target)?.and_then(|proxy| proxy.authorization.clone()))
     }
 }
 
 impl Shared {
-    fn proxy(&self, target: &Uri) -> Result<Option<Proxy>, Error> {
+    fn proxy(&self, target: &Uri) -> Result<Option<&Proxy>, Error> {
         let scheme = target.scheme_str().unwrap_or("http");
         let host = target.host().ok_or_else(|| Error::Invalid(format!("[{target}] names no host")))?;
         let port = target.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-        self.options.proxy.decide(scheme, host, port)
+        Ok(self.options.proxy.decide(scheme, host, port))
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Error> {
@@ -81,62 +81,54 @@ impl Shared {
         let connecting = async {
             match (https, proxy) {
                 (false, None) => {
-                    let stream = tcp.call(target).await.map_err(|error| connect_error(&host, &error))?;
+                    let stream = tcp.call(target).await.map_err(|error| Error::of_connecting(&host, None, &error))?;
                     Ok(Stream { inner: MaybeHttpsStream::Http(stream), proxied: false })
                 }
                 (false, Some(proxy)) => {
-                    let stream = tcp.call(proxy_uri(&proxy)?).await.map_err(|error| connect_error(&host, &error))?;
+                    let connected = tcp.call(proxy_uri(proxy)?).await;
+                    let stream = connected.map_err(|error| Error::of_connecting(&host, Some(proxy), &error))?;
                     Ok(Stream { inner: MaybeHttpsStream::Http(stream), proxied: true })
                 }
-                (true, None) => handshake(tcp, self.tls()?, target, &host).await,
+                (true, None) => handshake(tcp, self.tls()?, target, &host, None).await,
                 (true, Some(proxy)) => {
-                    let mut tunnel = Tunnel::new(proxy_uri(&proxy)?, tcp);
-                    if let Some(authorization) = proxy.authorization {
-                        tunnel = tunnel.with_auth(authorization);
+                    let mut tunnel = Tunnel::new(proxy_uri(proxy)?, tcp);
+                    if let Some(authorization) = &proxy.authorization {
+                        tunnel = tunnel.with_auth(authorization.clone());
                     }
-                    handshake(tunnel, self.tls()?, target, &host).await
+                    handshake(tunnel, self.tls()?, target, &host, Some(proxy)).await
                 }
             }
         };
         let limit = self.options.connect_timeout;
-        tokio::time::timeout(limit, connecting)
-            .await
-            .unwrap_or_else(|_| Err(Error::Timeout { host: host.clone(), seconds: limit.as_secs() }))
+        let seconds = limit.as_secs();
+        tokio::time::timeout(limit, connecting).await.unwrap_or_else(|_| {
+            Err(match proxy {
+                Some(proxy) => Error::of_slow_proxy(host.clone(), proxy, seconds),
+                None => Error::Timeout { host: host.clone(), seconds },
+            })
+        })
     }
 }
 
-async fn handshake<C>(connector: C, config: Arc<ClientConfig>, target: Uri, host: &str) -> Result<Stream, Error>
+async fn handshake<C>(
+    connector: C,
+    config: Arc<ClientConfig>,
+    target: Uri,
+    host: &str,
+    proxy: Option<&Proxy>,
+) -> Result<Stream, Error>
 where
     C: Service<Uri, Response = TokioIo<TcpStream>> + Send + 'static,
     C::Future: Send + 'static,
     C::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     let mut https = HttpsConnector::from((connector, config));
-    let inner = https.call(target).await.map_err(|error| connect_error(host, error.as_ref()))?;
+    let inner = https.call(target).await.map_err(|error| Error::of_connecting(host, proxy, error.as_ref()))?;
     Ok(Stream { inner, proxied: false })
 }
 
 fn proxy_uri(proxy: &Proxy) -> Result<Uri, Error> {
     proxy.address.parse().map_err(|_| Error::Invalid(format!("the proxy address [{}] cannot be used", proxy.address)))
-}
-
-/// TLS failures are told apart, because trying again does not help against a certificate.
-fn connect_error(host: &str, error: &(dyn StdError + 'static)) -> Error {
-    let host = host.to_owned();
-    let mut message = error.to_string();
-    let mut link = Some(error);
-    while let Some(current) = link {
-        message = current.to_string();
-        if current.is::<rustls::Error>() {
-            return Error::Tls { host, message };
-        }
-        let wrapped = current.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        if let Some(tls) = wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Error::Tls { host, message: tls.to_string() };
-        }
-        link = current.source();
-    }
-    Error::Connect { host, message }
 }
 
 impl fmt::Debug for Connector {
@@ -239,7 +231,8 @@ mod tests {
     #[tokio::test]
     async fn d4_3_a_proxy_s_reply_without_end_is_refused() {
         let options = |address: String| {
-            let proxy = proxy::Options { https: Some(address), ..proxy::Options::default() };
+            let https = proxy::Proxy::parse(&address, "a test".to_owned()).unwrap();
+            let proxy = proxy::Options { https, ..proxy::Options::default() };
             Options { proxy, connect_timeout: Duration::from_secs(60), ..Options::default() }
         };
         let (address, sending) = flood().await;

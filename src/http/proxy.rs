@@ -10,13 +10,13 @@ use url::Url;
 
 use crate::http::Error;
 
-/// Proxy settings as the environment gives them.
+/// Which proxies there are.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// `HTTPS_PROXY` / `https_proxy`: URL of the proxy for https targets.
-    pub https: Option<String>,
-    /// `HTTP_PROXY` / `http_proxy`: URL of the proxy for http targets.
-    pub http: Option<String>,
+    /// The proxy for https targets.
+    pub https: Option<Proxy>,
+    /// The proxy for http targets.
+    pub http: Option<Proxy>,
     /// `NO_PROXY` / `no_proxy`: comma-separated hosts, suffixes and networks that are reached directly.
     pub none: Option<String>,
 }
@@ -28,41 +28,54 @@ pub struct Proxy {
     pub address: String,
     /// `Proxy-Authorization`, when the URL held a user.
     pub authorization: Option<HeaderValue>,
+    /// Where it was set, for messages.
+    pub origin: String,
 }
 
 impl Options {
     /// The proxy for a target, or `None` to connect directly.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when the proxy's URL cannot be used.
-    pub fn decide(&self, scheme: &str, host: &str, port: u16) -> Result<Option<Proxy>, Error> {
+    pub fn decide(&self, scheme: &str, host: &str, port: u16) -> Option<&Proxy> {
         let chosen = if scheme == "https" { &self.https } else { &self.http };
-        let Some(chosen) = chosen.as_deref().map(str::trim).filter(|value| !value.is_empty()) else { return Ok(None) };
-        if is_loopback(host) || self.none.as_deref().is_some_and(|list| is_excluded(list, host, port)) {
-            return Ok(None);
-        }
-        parse(chosen).map(Some)
+        let is_direct = || is_loopback(host) || self.none.as_deref().is_some_and(|list| is_excluded(list, host, port));
+        chosen.as_ref().filter(|_| !is_direct())
+    }
+
+    /// As [`Options::decide`].
+    pub fn for_url(&self, url: &Url) -> Option<&Proxy> {
+        self.decide(url.scheme(), url.host_str()?, url.port_or_known_default()?)
     }
 }
 
-fn parse(value: &str) -> Result<Proxy, Error> {
-    let unusable = |reason: &str| Error::Invalid(format!("the proxy setting cannot be used: {reason}"));
-    let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    let url = Url::parse(&with_scheme).map_err(|error| unusable(&error.to_string()))?;
-    if url.scheme() != "http" {
-        return Err(unusable(&format!("the scheme [{}] is not supported, only http is", url.scheme())));
+impl Proxy {
+    /// Reads what was set: `http://user:password@host:port`, of which only the host is needed. Nothing is no proxy.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for anything else, with `origin`: where it was set. The text is not shown, it may hold a password.
+    pub fn parse(value: &str, origin: String) -> Result<Option<Self>, Error> {
+        let value = value.trim();
+        if value.is_empty() {
+            return Ok(None);
+        }
+        let unusable = |reason: &str| {
+            Error::Invalid(format!("the proxy of {origin} cannot be used: {reason}; http://HOST:PORT is expected"))
+        };
+        let with_scheme = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
+        let url = Url::parse(&with_scheme).map_err(|error| unusable(&error.to_string()))?;
+        if url.scheme() != "http" {
+            return Err(unusable(&format!("the scheme [{}] is not supported", url.scheme())));
+        }
+        let host = url.host_str().ok_or_else(|| unusable("it names no host"))?;
+        let address = format!("http://{host}:{}", url.port_or_known_default().unwrap_or(80));
+        let authorization = (!url.username().is_empty()).then(|| {
+            let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            let pair = format!("{}:{}", decode(url.username()), decode(url.password().unwrap_or_default()));
+            let mut header =
+                HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).expect("base64 is a valid header value");
+            header.set_sensitive(true);
+            header
+        });
+        Ok(Some(Self { address, authorization, origin }))
     }
-    let host = url.host_str().ok_or_else(|| unusable("it names no host"))?;
-    let address = format!("http://{host}:{}", url.port_or_known_default().unwrap_or(80));
-    let authorization = (!url.username().is_empty()).then(|| {
-        let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let pair = format!("{}:{}", decode(url.username()), decode(url.password().unwrap_or_default()));
-        let mut header =
-            HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).expect("base64 is a valid header value");
-        header.set_sensitive(true);
-        header
-    });
-    Ok(Proxy { address, authorization })
 }
 
 /// Whether the host is this machine: `localhost`, names below it, and loopback addresses.
@@ -125,7 +138,7 @@ fn in_network(address: IpAddr, network: &str, bits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Options;
+    use super::{Options, Proxy};
 
     #[test]
     fn decides_by_host() {
@@ -155,24 +168,29 @@ mod tests {
             ("", "localhost.example.com", true),
         ];
         for (none, host, proxied) in table {
-            let options = Options { https: Some("http://p:3128".into()), http: None, none: Some(none.into()) };
-            assert_eq!(options.decide("https", host, 443).unwrap().is_some(), proxied, "{none} {host}");
-            assert_eq!(options.decide("http", host, 443).unwrap(), None);
+            let https = Proxy::parse("http://p:3128", "a test".to_owned()).unwrap();
+            let options = Options { https, http: None, none: Some(none.into()) };
+            assert_eq!(options.decide("https", host, 443).is_some(), proxied, "{none} {host}");
+            assert_eq!(options.decide("http", host, 443), None);
         }
     }
 
     #[test]
     fn reads_proxy_urls() {
-        let decide = |value: &str| {
-            let options = Options { http: Some(value.into()), ..Options::default() };
-            options.decide("http", "h", 80)
-        };
-        assert_eq!(decide("proxy:3128").unwrap().unwrap().address, "http://proxy:3128");
-        assert_eq!(decide("http://proxy").unwrap().unwrap().address, "http://proxy:80");
-        assert_eq!(decide("").unwrap(), None);
-        let proxy = decide("http://us%40er:p%3Aw@proxy:1").unwrap().unwrap();
+        let read = |value: &str| Proxy::parse(value, "variable HTTP_PROXY".to_owned());
+        assert_eq!(read("proxy:3128").unwrap().unwrap().address, "http://proxy:3128");
+        assert_eq!(read("http://proxy").unwrap().unwrap().address, "http://proxy:80");
+        assert_eq!(read(" ").unwrap(), None);
+        let proxy = read("http://us%40er:p%3Aw@proxy:1").unwrap().unwrap();
         assert_eq!(proxy.address, "http://proxy:1");
         assert_eq!(proxy.authorization.unwrap().to_str().unwrap(), "Basic dXNAZXI6cDp3");
-        assert!(decide("socks5://proxy:1").unwrap_err().to_string().contains("socks5"));
+        for (value, reason) in [("socks5://proxy:1", "[socks5]"), ("https://u:pw@proxy", "[https]"), ("u:pw@not a url", "")] {
+            let error = read(value).unwrap_err().to_string();
+            assert!(
+                error.starts_with("the proxy of variable HTTP_PROXY cannot be used: ") && error.contains(reason),
+                "{error}"
+            );
+            assert!(!error.contains("pw"), "{error}");
+        }
     }
 }

@@ -180,11 +180,15 @@ mod tests {
     fn classifies_errors() {
         let host = || "h:1".to_owned();
         let message = String::new;
+        let proxy =
+            |is_refusal| Error::Proxy { host: host(), proxy: host(), origin: message(), message: message(), is_refusal };
         let table = [
             (Error::Connect { host: host(), message: message() }, TRANSIENT),
             (Error::Timeout { host: host(), seconds: 1 }, TRANSIENT),
             (Error::Interrupted { host: host(), message: message() }, TRANSIENT),
-            (Error::Tls { host: host(), message: message() }, Class::Fatal),
+            (Error::Tls { host: host(), message: message(), is_certificate: false }, Class::Fatal),
+            (proxy(false), TRANSIENT),
+            (proxy(true), Class::Fatal),
             (Error::Invalid(message()), Class::Fatal),
         ];
         for (error, expected) in table {

@@ -21,7 +21,7 @@ pub(super) async fn read(mut response: Response, host: &str, limit: Duration) ->
         return Err(endless());
     }
     let mut whole = BytesMut::new();
-    while let Some(piece) = response.chunk().await.map_err(|error| classify(&error, host, limit))? {
+    while let Some(piece) = response.chunk().await.map_err(|error| classify(&error, host, limit, None))? {
         if whole.len() + piece.len() > LARGEST {
             return Err(endless());
         }

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use crate::auth::{Credential, CredentialSource};
 use crate::http;
+use crate::http::call::POLICY;
 use crate::http::retry::{Class, Policy, Schedule};
 use crate::obs::address::Address;
 use crate::obs::attributes::Attributes;
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     repairs: AtomicU64,
     // Answers of 503 and 429.
     throttled: AtomicU64,
+    // The store has answered something in this run.
+    answered: AtomicBool,
 }
 
 /// What was put right for one request; each helps once or not at all.
@@ -130,6 +133,7 @@ impl Client {
             retry: options.retry,
             repairs: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
+            answered: AtomicBool::new(false),
         };
         Ok(Self { inner: Arc::new(inner), attributes: Arc::default() })
     }
@@ -165,10 +169,16 @@ impl Client {
         loop {
             let repairs = self.inner.repairs.load(Ordering::SeqCst);
             let error = match request(schedule.attempts()).await {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.has_answered();
+                    return Ok(value);
+                }
                 Err(error) => error,
             };
             let Some(failure) = error.as_obs() else { return Err(error) };
+            if failure.service().is_some() {
+                self.has_answered();
+            }
             if failure.service().is_some_and(|service| matches!(service.status, 429 | 503)) {
                 self.inner.throttled.fetch_add(1, Ordering::Relaxed);
             }
@@ -176,7 +186,7 @@ impl Client {
             if Box::pin(self.put_right(failure, repairs, &mut tried)).await {
                 continue;
             }
-            let Some(wait) = schedule.next_wait(self.class(failure)) else {
+            let Some(wait) = schedule.next_wait(self.class(failure, schedule.attempts())) else {
                 let tried = schedule.attempts();
                 return Err(if tried > 1 { error.exhausted(tried, schedule.elapsed()) } else { error });
             };
@@ -185,10 +195,24 @@ impl Client {
         }
     }
 
-    /// Nothing is on its way up on this machine: a refused connection is final.
-    fn class(&self, failure: &Error) -> Class {
-        let is_refused = matches!(failure, Error::Http(http::Error::Connect { .. }));
-        if is_refused && self.inner.address.is_loopback() { Class::Fatal } else { failure.class() }
+    fn has_answered(&self) {
+        // Asked first: a store that all threads make would slow each of them down.
+        if !self.inner.answered.load(Ordering::Relaxed) {
+            self.inner.answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Nothing is on its way up on this machine: a refused connection is final. Elsewhere, as long as nobody has answered, a name or
+    /// a proxy that is wrong is likelier than a fault that passes; in the middle of a copy it is the other way round.
+    fn class(&self, failure: &Error, attempts: u32) -> Class {
+        let Error::Http(error) = failure else { return failure.class() };
+        let answered = self.inner.answered.load(Ordering::Relaxed);
+        match error {
+            http::Error::Connect { .. } if self.inner.address.is_loopback() => Class::Fatal,
+            http::Error::Connect { .. } | http::Error::Proxy { .. } if !answered && attempts >= POLICY.attempts => Class::Fatal,
+            http::Error::Proxy { .. } if answered => Class::Transient { after: None },
+            _ => failure.class(),
+        }
     }
 
     /// Whether a refusal has a cause that is gone now; `repairs` is what their number was when the request was signed.

@@ -53,23 +53,15 @@ pub enum Error {
         /// What is expected.
         message: String,
     },
-    /// Only a part of an access key is set.
-    #[error("{source_name} gives {given} but not {missing}")]
-    HalfCredential {
-        /// Where the half was found.
-        source_name: String,
-        /// The part that is there.
-        given: &'static str,
-        /// The part that is not.
-        missing: &'static str,
-    },
-    /// The profile's secrets are in a keyring that does not give them.
-    #[error("profile [{profile}]: {source}")]
-    Vault {
-        /// Which profile.
-        profile: String,
+    /// An endpoint that no request can be sent to.
+    #[error("the endpoint of {service} from {origin} cannot be used: {message}")]
+    Endpoint {
+        /// Which service.
+        service: &'static str,
+        /// Where it was set.
+        origin: crate::settings::Origin,
         /// Why not.
-        source: crate::settings::vault::Error,
+        message: String,
     },
     /// A keyring that does not take the profile's secrets out.
     #[error("a secret of profile [{profile}] may still be there: {source}")]
@@ -94,5 +86,28 @@ pub enum Error {
         service: &'static str,
         /// What is missing.
         why: String,
+    },
+}
+
+/// Why a place that names credentials cannot give them. Settings resolve all the same: only what needs the credentials fails.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// Only a part of an access key is set.
+    #[error("{place} gives {given} but not {missing}")]
+    Half {
+        /// Where the half was found.
+        place: String,
+        /// The part that is there.
+        given: &'static str,
+        /// The part that is not.
+        missing: &'static str,
+    },
+    /// The profile's secrets are in a keyring that does not give them.
+    #[error("profile [{profile}]: {reason}")]
+    Vault {
+        /// Which profile.
+        profile: String,
+        /// What the keyring says.
+        reason: String,
     },
 }

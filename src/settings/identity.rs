@@ -7,7 +7,7 @@ use crate::auth::secret::Secret;
 use crate::settings::resolve::Reader;
 use crate::settings::stored::LOGGED_OUT;
 use crate::settings::vault::{self, Store};
-use crate::settings::{Agency, Error, Identity, Origin, Sourced};
+use crate::settings::{Agency, Broken, Error, Identity, Origin, Sourced};
 
 /// What the settings say about the user.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Reader<'_> {
     /// Looks at options, environment and profile, in the order that holds for this run.
     ///
     /// # Errors
-    /// Half an access key where one would be used; a value of the wrong form.
+    /// A value of the wrong form.
     pub(super) fn identity(&self, profile: &str) -> Result<Found, Error> {
         let mut steps = Vec::new();
         let identity = if self.is_profile_first {
@@ -85,16 +85,16 @@ impl Reader<'_> {
     }
 
     /// A secret of the profile, wherever it is kept. What stands in the file wins.
-    fn secret(&self, key: &str) -> Result<Option<Secret>, Error> {
+    fn secret(&self, key: &str) -> Result<Result<Option<Secret>, Broken>, Error> {
         let store = self.store()?;
-        let Origin::Profile { name, path } = &self.origin else { return Ok(None) };
+        let Origin::Profile { name, path } = &self.origin else { return Ok(Ok(None)) };
         let is_logged_out = self.entry.get(LOGGED_OUT) == Some(&Value::Bool(true));
-        match self.text(key)? {
+        Ok(match self.text(key)? {
             Some(text) => Ok(Some(Secret::new(text))),
             None if store == Store::File || is_logged_out => Ok(None),
             None => vault::read(store, &vault::Entry::new(path, name, key))
-                .map_err(|source| Error::Vault { profile: name.clone(), source }),
-        }
+                .map_err(|error| Broken::Vault { profile: name.clone(), reason: error.to_string() }),
+        })
     }
 
     fn look(
@@ -116,6 +116,7 @@ impl Reader<'_> {
             Identity::LoggedOut { missing, .. } => {
                 Step::new(link, Outcome::Failed, format!("{origin} has no {missing}: it is logged out"))
             }
+            Identity::Broken(broken) => Step::new(link, Outcome::Failed, broken.to_string()),
         });
         found
     }
@@ -131,15 +132,15 @@ impl Reader<'_> {
 
     fn environment_identity(&self) -> Result<Option<Sourced<Identity>>, Error> {
         let [access_name, secret_name] = ["HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK"];
-        let half = |given, missing| Error::HalfCredential { source_name: "the environment".to_owned(), given, missing };
+        let half = |given, missing| Identity::Broken(Broken::Half { place: "the environment".to_owned(), given, missing });
         let value = match (self.env.get(access_name), self.env.get(secret_name)) {
             (Some(access_key), Some(secret_key)) => Identity::Keys {
                 access_key: access_key.to_owned(),
                 secret_key: Secret::from(secret_key),
                 security_token: self.env.get("HUAWEICLOUD_SDK_SECURITY_TOKEN").map(Secret::from),
             },
-            (Some(_), None) => return Err(half(access_name, secret_name)),
-            (None, Some(_)) => return Err(half(secret_name, access_name)),
+            (Some(_), None) => half(access_name, secret_name),
+            (None, Some(_)) => half(secret_name, access_name),
             (None, None) => return Ok(None),
         };
         Ok(Some(Sourced { value, origin: Origin::Environment(access_name) }))
@@ -156,16 +157,22 @@ impl Reader<'_> {
             Some(_) => return Err(self.wrong("auth", "PWD or AKSK is expected")),
         };
         let names = if is_password { ["username", "password"] } else { ["access_key", "secret_key"] };
-        let (name, secret) = (self.text(names[0])?, self.secret(names[1])?);
-        let half = |given, missing| Error::HalfCredential { source_name: self.origin.to_string(), given, missing };
-        let value = match (name, secret) {
+        let broken = |broken| Ok(Some(Sourced { value: Identity::Broken(broken), origin: self.origin.clone() }));
+        let secret = match self.secret(names[1])? {
+            Ok(secret) => secret,
+            Err(why) => return broken(why),
+        };
+        let value = match (self.text(names[0])?, secret) {
             (Some(username), Some(password)) if is_password => {
                 Identity::Password { account: self.text("account")?.unwrap_or_else(|| username.clone()), username, password }
             }
-            (Some(access_key), Some(secret_key)) => {
-                Identity::Keys { access_key, secret_key, security_token: self.secret("security_token")? }
+            (Some(access_key), Some(secret_key)) => match self.secret("security_token")? {
+                Ok(security_token) => Identity::Keys { access_key, secret_key, security_token },
+                Err(why) => return broken(why),
+            },
+            (None, Some(_)) => {
+                return broken(Broken::Half { place: self.origin.to_string(), given: names[1], missing: names[0] });
             }
-            (None, Some(_)) => return Err(half(names[1], names[0])),
             // Who names the user or a kind of credentials means these: others would act on another account.
             (name, None) if name.is_some() || self.text("auth")?.is_some() => Identity::LoggedOut { name, missing: names[1] },
             _ => return Ok(None),
@@ -179,6 +186,7 @@ impl Identity {
     pub fn not_asked(&self, link: Link) -> Step {
         let reason = match self {
             Self::LoggedOut { .. } => "nobody else's credentials are used for a profile that is logged out",
+            Self::Broken(_) => "nobody else's credentials stand in for what an earlier place names",
             _ => "an earlier place gave credentials",
         };
         Step::new(link, Outcome::NotAsked, reason)

@@ -3,6 +3,7 @@
 //! Order: flags (an explicit `-P` or `-C` among them), then the environment, then the `DEFAULT` profile. Access key, secret key
 //! and token always come from one source together.
 
+mod endpoint;
 pub mod env;
 pub mod error;
 mod identity;
@@ -12,15 +13,17 @@ pub mod profile;
 pub mod region;
 mod resolve;
 pub mod stored;
+mod unknown;
 pub mod vault;
 pub mod yaml;
 
 use std::fmt;
 use std::path::PathBuf;
 
-pub use error::Error;
+pub use error::{Broken, Error};
 pub use network::Network;
 pub use region::Service;
+pub use unknown::Unknown;
 
 use crate::auth::report::Step;
 use crate::auth::secret::{Secret, masked};
@@ -129,6 +132,8 @@ pub enum Identity {
         /// The key that is missing: `secret_key` or `password`.
         missing: &'static str,
     },
+    /// A place that names credentials and cannot give them: nobody else's stand in for these.
+    Broken(Broken),
 }
 
 impl fmt::Display for Identity {
@@ -141,6 +146,7 @@ impl fmt::Display for Identity {
                 write!(formatter, "password of user [{username}] of account [{account}]")
             }
             Self::LoggedOut { missing, .. } => write!(formatter, "no {missing}"),
+            Self::Broken(broken) => broken.fmt(formatter),
         }
     }
 }
@@ -179,11 +185,22 @@ pub struct Settings {
     pub network: Network,
     /// Whether TLS certificates are checked.
     pub verify_tls: bool,
+    /// Keys of the profile that nothing reads.
+    pub unknown_keys: Vec<Unknown>,
     /// Things the user should know, such as a profile file that others can read.
     pub warnings: Vec<String>,
 }
 
 impl Settings {
+    /// Services that are reached over the network without encryption, although tokens and passwords go there, and how. A store is
+    /// given signatures only.
+    pub fn in_clear_text(&self) -> impl Iterator<Item = (Service, &Sourced<String>)> {
+        let is_open = |url: &str| url.starts_with("http://") && !is_here(url);
+        let known =
+            self.endpoints.iter().filter(move |(service, endpoint)| *service != Service::Obs && is_open(&endpoint.value));
+        known.map(|(service, endpoint)| (*service, endpoint))
+    }
+
     /// The endpoint of a service: scheme, host and port, without a trailing slash.
     ///
     /// # Errors
@@ -199,5 +216,15 @@ impl Settings {
                 },
             }
         })
+    }
+}
+
+/// Whether the address is one of this machine.
+fn is_here(url: &str) -> bool {
+    match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
     }
 }

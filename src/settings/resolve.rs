@@ -8,13 +8,13 @@ use crate::settings::env::Env;
 use crate::settings::place::{config_file, missing_profile, profile_name};
 use crate::settings::profile::ProfileFile;
 use crate::settings::region::Regions;
-use crate::settings::{Error, Flags, Origin, Service, Settings, Sourced, region};
+use crate::settings::{Error, Flags, Origin, Service, Settings, Sourced, endpoint, region, unknown};
 
 impl Settings {
     /// Resolves all settings from flags, environment and files.
     ///
     /// # Errors
-    /// A file that cannot be read or understood, a profile that was named and is not there, half an access key.
+    /// A file that cannot be read or understood, a profile that was named and is not there.
     pub fn resolve(flags: &Flags, env: &Env) -> Result<Self, Error> {
         Self::resolve_with(flags, env, None)
     }
@@ -62,6 +62,7 @@ impl Settings {
             identity_steps: found.steps,
             agency,
             store: reader.sourced_store()?,
+            unknown_keys: unknown::find(reader.entry),
             network: reader.network(flags)?,
             endpoints: reader.endpoints(region.as_ref(), &regions)?,
             region,
@@ -125,6 +126,7 @@ impl Reader<'_> {
             let profile_value = in_profile
                 .and_then(|endpoints| endpoints.get(service.name()))
                 .and_then(Value::as_str)
+                .filter(|url| !url.is_empty())
                 .or_else(|| regions.get(&region?.value)?.get(service.name()).map(String::as_str))
                 .map(|url| Sourced { value: url.to_owned(), origin: self.origin.clone() });
             let from_environment = self
@@ -136,18 +138,16 @@ impl Reader<'_> {
                 Some(Sourced { value: region::endpoint(&name, service), origin: Origin::Region })
             };
             if let Some(mut endpoint) = self.first(profile_value, from_environment).or_else(derived) {
-                endpoint.value = with_scheme(&endpoint.value);
+                endpoint.value = endpoint::parse(&endpoint.value).map_err(|message| Error::Endpoint {
+                    service: service.name(),
+                    origin: endpoint.origin.clone(),
+                    message,
+                })?;
                 found.push((service, endpoint));
             }
         }
         Ok(found)
     }
-}
-
-/// Adds `https://` to a bare host and drops a trailing slash.
-fn with_scheme(endpoint: &str) -> String {
-    let endpoint = endpoint.trim_end_matches('/');
-    if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") }
 }
 
 #[cfg(test)]
@@ -158,7 +158,7 @@ mod tests {
     use super::{Flags, Service, Settings};
     use crate::auth::report::Outcome;
     use crate::settings::env::Env;
-    use crate::settings::{Error, Identity, Origin};
+    use crate::settings::{Broken, Error, Identity, Origin};
 
     const PROFILES: &str = "
 DEFAULT: {auth: AKSK, access_key: AK0, secret_key: SK0, region: cn-north-4, project_id: p0}
@@ -193,7 +193,7 @@ lost: {agency_name: helper}
     fn access_key(settings: &Settings) -> Option<&str> {
         match &settings.identity.as_ref()?.value {
             Identity::Keys { access_key, .. } => Some(access_key),
-            Identity::Password { .. } | Identity::LoggedOut { .. } => None,
+            _ => None,
         }
     }
 
@@ -253,13 +253,17 @@ lost: {agency_name: helper}
     }
 
     #[test]
-    fn half_a_key_is_refused() {
+    fn half_a_key_is_no_identity_and_the_rest_is_known_all_the_same() {
         let home = home();
-        assert!(matches!(resolve(home.path(), Some("half"), &[]), Err(Error::HalfCredential { missing: "access_key", .. })));
-        assert!(matches!(
-            resolve(home.path(), None, &[("HUAWEICLOUD_SDK_AK", "x")]),
-            Err(Error::HalfCredential { missing: "HUAWEICLOUD_SDK_SK", .. })
-        ));
+        let cases = [(Some("half"), vec![], "access_key"), (None, vec![("HUAWEICLOUD_SDK_AK", "x")], "HUAWEICLOUD_SDK_SK")];
+        for (profile, variables, lacking) in cases {
+            let settings = resolve(home.path(), profile, &variables).unwrap();
+            let Some(Identity::Broken(Broken::Half { missing, .. })) = settings.identity.map(|identity| identity.value) else {
+                panic!("{lacking}: half a key was taken, or others were")
+            };
+            assert_eq!(missing, lacking);
+            assert!(settings.identity_steps.iter().any(|step| step.outcome == Outcome::Failed));
+        }
     }
 
     #[test]

@@ -1,11 +1,20 @@
 //! `ma-cli doctor`: every line with its remedy, without a network too, within its time.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::fake_service::{FakeService, reply};
+use crate::small_server::SmallServer;
 use crate::support::Home;
+
+fn write_private(home: &Home, text: &str) {
+    fs::create_dir_all(home.path().join(".modelarts")).unwrap();
+    fs::write(home.profile_file(), text).unwrap();
+    fs::set_permissions(home.profile_file(), fs::Permissions::from_mode(0o600)).unwrap();
+}
 
 fn states(stdout: &str) -> Vec<(String, String, Value)> {
     let document: Value = serde_json::from_str(stdout).unwrap();
@@ -102,4 +111,65 @@ fn services_clocks_and_access_are_checked() {
         assert_eq!(state(&stdout, check), expected, "{check}: {stdout}");
     }
     assert!(!stdout.contains("secret-key-of-tests"), "{stdout}");
+}
+
+#[test]
+fn what_cannot_be_used_is_named_and_the_rest_is_shown() {
+    let home = Home::new();
+    let text = "kk: {auth: AKSK, access_key: a, store: keyring, regoin: x, region: cn-north-4, endpoints: {modelart: 'h'}}\n";
+    write_private(&home, text);
+    let no_bus = [("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus")];
+    let output = home.run_with(&["configure", "show", "-P", "kk"], &no_bus, "");
+    assert_eq!(output.code, 0, "{output:?}");
+    assert!(output.stdout.contains("cn-north-4") && output.stdout.contains("failed"), "{output:?}");
+    for slip in ["unknown key [regoin]; did you mean [region]?", "unknown key [modelart]; did you mean [modelarts]?"] {
+        assert!(output.stderr.contains(slip), "{output:?}");
+    }
+    let output = home.run_with(&["configure", "export", "-P", "kk"], &no_bus, "");
+    assert!(output.code == 1 && output.stderr.contains("ma-cli configure -P kk --store file"), "{output:?}");
+    let output = home.run_with(&["configure", "-P", "kk", "--store", "file"], &no_bus, "AK2\nSK2\n");
+    assert_eq!(output.code, 0, "{output:?}");
+    let output =
+        home.run_with(&["configure", "show", "-F", "json"], &[("HUAWEICLOUD_SDK_AK", "x"), ("REGION_NAME", "cn-east-3")], "");
+    assert!(output.code == 0 && output.stdout.contains("gives HUAWEICLOUD_SDK_AK but not"), "{output:?}");
+    write_private(&home, "kk: {auth: AKSK, access_key: a, store: keyring, region: cn-north-4}\n");
+    let output = home.run_with(&["doctor", "--offline", "-P", "kk", "-F", "json"], &no_bus, "");
+    assert_eq!((state(&output.stdout, "keyring").as_str(), state(&output.stdout, "profile").as_str()), ("fail", "ok"));
+}
+
+#[test]
+fn proxies_and_endpoints_are_blamed_where_they_were_set() {
+    let home = Home::new();
+    write_private(
+        &home,
+        "px: {auth: AKSK, access_key: a, secret_key: b, region: cn-north-4, project_id: p, proxy: 'not a url'}\n",
+    );
+    for arguments in [&["api", "GET", "/v2/{project_id}/pools", "-P", "px"][..], &["obs", "ls", "-P", "px"]] {
+        let output = home.run(arguments);
+        assert!(output.code == 1 && output.stderr.contains("the proxy of profile [px] in ["), "{output:?}");
+    }
+    let refusing = SmallServer::start(|_| (407, String::new(), String::new()));
+    let keys = "auth: AKSK, access_key: a, secret_key: b, region: cn-north-4, project_id: p";
+    write_private(&home, &format!("px: {{{keys}, proxy: '{}'}}\n", refusing.endpoint));
+    for arguments in [&["api", "GET", "/v2/{project_id}/pools", "-P", "px"][..], &["obs", "ls", "-P", "px"]] {
+        let output = home.run(arguments);
+        let blamed = format!("through the proxy [{}] of profile [px] in [", refusing.endpoint);
+        assert!(output.code == 1 && output.stderr.contains(&blamed), "{output:?}");
+        assert!(
+            output.stderr.contains("it refuses (") && output.stderr.contains("proxy authorization required)"),
+            "{output:?}"
+        );
+    }
+    assert_eq!(refusing.seen().len(), 2, "a login that is refused is not tried again");
+    let busy = SmallServer::start(|_| (503, String::new(), String::new()));
+    write_private(&home, &format!("px: {{{keys}, attempts: 2, endpoints: {{obs: '{}'}}}}\n", busy.endpoint));
+    assert_eq!((home.run(&["obs", "ls", "-P", "px"]).code, busy.seen().len()), (1, 2));
+    for (name, value, part) in
+        [("MA_CLI_MODELARTS_ENDPOINT", "ftp://x", "not ftp://"), ("MA_CLI_OBS_ENDPOINT", "https://h/?q=1", "no query")]
+    {
+        let output = home.run_with(&["configure", "show"], &[(name, value)], "");
+        assert!(output.code == 1 && output.stderr.contains(part) && output.stderr.contains(name), "{output:?}");
+    }
+    let output = home.run_with(&["configure", "show"], &[("MA_CLI_IAM_ENDPOINT", "http://iam.corp.example")], "");
+    assert!(output.code == 0 && output.stderr.contains("is not encrypted"), "{output:?}");
 }

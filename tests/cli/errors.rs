@@ -36,7 +36,7 @@ fn samples() -> Vec<Error> {
         refused(429, r#"{"error_code": "APIGW.0308", "error_msg": "too many"}"#),
         Error::from(transport::Error::Connect { host: host(), message: "connection refused".to_owned() }),
         Error::from(transport::Error::Connect { host: "127.0.0.1:9".to_owned(), message: "connection refused".to_owned() }),
-        Error::from(transport::Error::Tls { host: host(), message: "unknown issuer".to_owned() }),
+        Error::from(transport::Error::Tls { host: host(), message: "unknown issuer".to_owned(), is_certificate: true }),
         Error::from(transport::Error::Timeout { host: host(), seconds: 60 }),
         refused(500, "<html>"),
         refused(501, r#"{"error_code": "ModelArts.0501", "error_msg": "not here"}"#),

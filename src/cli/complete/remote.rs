@@ -141,7 +141,7 @@ fn caller(settings: &Settings) -> Vec<String> {
             vec![endpoint, account.clone(), username.clone(), password.expose().to_owned()]
         }
         // Nobody is asked without credentials.
-        None | Some(Identity::LoggedOut { .. }) => vec![endpoint],
+        None | Some(Identity::LoggedOut { .. } | Identity::Broken(_)) => vec![endpoint],
     }
 }
 

@@ -28,6 +28,12 @@ pub async fn run(ctx: &Ctx, args: &TokenArgs) -> Result<(), Error> {
             .hint("send it to a file or program, or give --reveal"));
     }
     ctx.logged_in().await?;
+    if let Some(agency) = &ctx.settings()?.agency {
+        let message =
+            format!("the agency [{}] gives access keys, which sign requests and are given no token", agency.value.name);
+        return Err(Error::new(Kind::Unsupported, message)
+            .hint("name a profile without agency_name with -P, or export the keys (ma-cli configure export)"));
+    }
     let Authenticator::Token(tokens) = ctx.authenticator()? else {
         return Err(Error::new(Kind::Unsupported, "access keys sign requests and are given no token")
             .hint("log in with a password (ma-cli auth login), or export the keys (ma-cli configure export)"));

@@ -99,6 +99,8 @@ fn identity(settings: &Settings) -> Vec<(&'static str, String, &Origin)> {
         Identity::Password { account, username, .. } => {
             vec![("account", account.clone()), ("username", username.clone()), ("password", hidden())]
         }
+        // Why they cannot be used stands with the places that were looked at.
+        Identity::Broken(_) => Vec::new(),
         Identity::LoggedOut { name, missing } => {
             let known = name.as_ref().map(|name| match *missing {
                 "password" => ("username", name.clone()),

@@ -1,6 +1,6 @@
 //! `configure test`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -31,9 +31,9 @@ pub async fn run(ctx: &Ctx, _args: &TestArgs) -> Result<(), Error> {
     for service in [Service::Iam, Service::ModelArts, Service::Obs] {
         let begun = Instant::now();
         let result = match service {
-            Service::Iam => identity(ctx).await,
-            Service::ModelArts => pools(ctx).await,
-            _ => buckets(ctx).await,
+            Service::Iam => limited(identity(ctx)).await,
+            Service::ModelArts => limited(pools(ctx)).await,
+            _ => limited(buckets(ctx)).await,
         };
         tried.push(Tried { service, result, milliseconds: begun.elapsed().as_millis() });
     }
@@ -55,12 +55,24 @@ async fn identity(ctx: &Ctx) -> Result<String, Error> {
 
 async fn pools(ctx: &Ctx) -> Result<String, Error> {
     let found = pool::list(&ctx.modelarts()?).await?;
-    Ok(format!("{} resource pools", found.len()))
+    Ok(counted(found.len(), "resource pool"))
 }
 
 async fn buckets(ctx: &Ctx) -> Result<String, Error> {
     let found = ctx.obs()?.list_buckets().await?;
-    Ok(format!("{} buckets", found.len()))
+    Ok(counted(found.len(), "bucket"))
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// So long one service may take: whoever tries settings would rather hear of a fault than wait for it to pass.
+const LIMIT: Duration = Duration::from_secs(15);
+
+async fn limited(asking: impl Future<Output = Result<String, Error>>) -> Result<String, Error> {
+    let late = || Error::new(Kind::Timeout, format!("no answer within {} s", LIMIT.as_secs())).hint("see: ma-cli doctor");
+    tokio::time::timeout(LIMIT, asking).await.unwrap_or_else(|_| Err(late()))
 }
 
 fn endpoint(ctx: &Ctx, service: Service) -> String {

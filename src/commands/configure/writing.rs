@@ -104,7 +104,9 @@ impl ProfileArgs {
     fn mode(&self, stored: &Stored) -> String {
         let is_password = self.account.is_some() || self.username.is_some() || self.password.is_some();
         let is_keys = self.access_key.is_some() || self.secret_key.is_some() || self.security_token.is_some();
-        match (self.auth.as_deref(), is_password, is_keys) {
+        // A profile that is only told where its secret goes stays of its kind; that of `configure` is a default.
+        let moves = self.store.is_some() && self.gives_nothing();
+        match (self.auth.as_deref().filter(|mode| !moves || *mode != "PWD"), is_password, is_keys) {
             (Some(mode), _, _) => mode.to_owned(),
             (None, true, _) => "PWD".to_owned(),
             (None, false, true) => "AKSK".to_owned(),

@@ -35,7 +35,13 @@ pub(super) async fn credentials(ctx: &Ctx, is_offline: bool) -> Finding {
     };
     match &identity.value {
         Identity::LoggedOut { missing, .. } => Finding::failed(CREDENTIALS, &ctx.logged_out(&identity.origin, missing)),
-        known => Finding::new(CREDENTIALS, State::Ok, format!("{known} from {}", identity.origin)),
+        Identity::Broken(broken) => Finding::failed(CREDENTIALS, &ctx.broken(broken)),
+        known => {
+            let agency = settings.agency.as_ref().map(|agency| &agency.value);
+            let agency = agency.map(|agency| format!(", for the agency [{}] of account [{}]", agency.name, agency.domain));
+            let agency = agency.unwrap_or_default();
+            Finding::new(CREDENTIALS, State::Ok, format!("{known} from {}{agency}", identity.origin))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::Access;
 use super::finding::{Finding, State};
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind, nearest};
-use crate::settings::{Origin, Service, region};
+use crate::settings::{Origin, Service, Unknown, region};
 use crate::ui::text;
 
 /// Free room below which copies and jobs soon fail, in bytes.
@@ -44,6 +44,19 @@ pub(super) fn profile(ctx: &Ctx) -> Finding {
     }
     let finding = Finding::new("profile", State::Warn, format!("there is no profile file [{}]", path.display()));
     finding.remedy("make it with: ma-cli configure; or use variables: ma-cli help environment")
+}
+
+/// Keys of the profile that nothing reads.
+pub(super) fn unknown_keys(ctx: &Ctx) -> Vec<Finding> {
+    let unknown = ctx.settings().into_iter().flat_map(|settings| &settings.unknown_keys);
+    let finding = |unknown: &Unknown| {
+        let finding = Finding::new("profile key", State::Warn, format!("[{}] means nothing", unknown.key));
+        match nearest(&unknown.key, unknown.known.iter().copied()) {
+            Some(meant) => finding.remedy(format!("did you mean [{meant}]?")),
+            None => finding.remedy("take it out; the keys are in: ma-cli help profiles"),
+        }
+    };
+    unknown.map(finding).collect()
 }
 
 /// Whether the region is known, where one is configured and something depends on it.

@@ -44,6 +44,7 @@ pub async fn run(ctx: &Ctx, args: DoctorArgs) -> Result<(), Error> {
     let mut report = Report::default();
     report.add(machine::version());
     report.add(machine::profile(ctx));
+    report.extend(machine::unknown_keys(ctx));
     report.extend(machine::region(ctx));
     let credentials = access::credentials(ctx, args.offline).await;
     let is_known = credentials.state != State::Fail;

@@ -4,8 +4,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future;
 use http::Method;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 use tokio::time::timeout;
 use url::Url;
 
@@ -16,10 +14,8 @@ use crate::error::Error;
 use crate::http::{self as transport, Client, Request};
 use crate::settings::{Origin, Service, Settings};
 
-/// Clocks that are further apart make every signature invalid; the services' usual limit.
-const WORST_SKEW: Duration = Duration::from_secs(15 * 60);
-/// Clocks that are further apart are worth a word.
-const NOTABLE_SKEW: Duration = Duration::from_secs(60);
+/// Clocks that are further apart are worth a word, in seconds.
+const NOTABLE_SKEW: u64 = 60;
 
 /// How the attempt to reach a service went.
 struct Attempt {
@@ -40,9 +36,9 @@ struct Answer {
 
 /// Reaches for every service at once; what was found is added, the services that answered are returned.
 pub(super) async fn check(ctx: &Ctx, limit: Duration, findings: &mut Vec<Finding>) -> Vec<Service> {
-    let (Ok(settings), Ok(options)) = (ctx.settings(), ctx.http_options()) else { return Vec::new() };
-    let client = match ctx.http_client() {
-        Ok(client) => client,
+    let Ok(settings) = ctx.settings() else { return Vec::new() };
+    let (options, client) = match ctx.http_options().and_then(|options| Ok((options, ctx.http_client()?))) {
+        Ok(both) => both,
         Err(error) => {
             findings.push(Finding::failed("network", &error));
             return Vec::new();
@@ -87,10 +83,7 @@ async fn attempt(
     };
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = parsed.port_or_known_default().unwrap_or(443);
-    match proxy.decide(parsed.scheme(), &host, port) {
-        Ok(proxy) => made.proxy = proxy.map(|proxy| proxy.address),
-        Err(error) => return Attempt { result: Err(error), ..made },
-    }
+    made.proxy = proxy.for_url(&parsed).map(|proxy| proxy.address.clone());
     let late = || transport::Error::Timeout { host: format!("{host}:{port}"), seconds: limit.as_secs() };
     let reach = async {
         if made.proxy.is_none()
@@ -100,16 +93,10 @@ async fn attempt(
         }
         let started = Instant::now();
         let answer = client.send(Request::new(Method::GET, parsed)).await?;
-        Ok(Answer { took: started.elapsed(), skew: answer.header("date").and_then(skew) })
+        Ok(Answer { took: started.elapsed(), skew: answer.skew() })
     };
     made.result = timeout(limit, reach).await.unwrap_or_else(|_| Err(late()));
     made
-}
-
-/// The time of a `Date` header less that of this machine, in seconds.
-fn skew(date: &str) -> Option<i64> {
-    let theirs = OffsetDateTime::parse(&date.replace("GMT", "+0000"), &Rfc2822).ok()?;
-    Some((theirs - OffsetDateTime::now_utc()).whole_seconds())
 }
 
 fn names(attempts: &[Attempt]) -> Finding {
@@ -127,6 +114,8 @@ fn names(attempts: &[Attempt]) -> Finding {
 
 fn certificates(attempts: &[Attempt], is_verified: bool) -> Finding {
     let secure = attempts.iter().filter(|attempt| attempt.url.starts_with("https:"));
+    let is_local = |url: &str| Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(transport::proxy::is_loopback));
+    let are_local = attempts.iter().all(|attempt| attempt.url.starts_with("http:") && is_local(&attempt.url));
     let broken = attempts.iter().find_map(|attempt| match &attempt.result {
         Err(error @ transport::Error::Tls { .. }) => Some(error.duplicate()),
         _ => None,
@@ -135,7 +124,8 @@ fn certificates(attempts: &[Attempt], is_verified: bool) -> Finding {
         (Some(error), _) => Finding::failed("tls", &Error::from(error)),
         (None, _) if !is_verified => Finding::new("tls", State::Warn, "certificates are not checked in this run")
             .remedy("leave out --no-verify-ssl; name the issuer with --ca-bundle FILE"),
-        (None, 0) => Finding::new("tls", State::Ok, "no service was reached by TLS"),
+        (None, 0) if are_local => Finding::new("tls", State::Ok, "all services are on this machine, without TLS"),
+        (None, 0) => Finding::new("tls", State::Warn, "not checked: no service was reached by TLS"),
         (None, count) => Finding::new("tls", State::Ok, format!("{count} certificates are trusted")),
     }
 }
@@ -168,11 +158,11 @@ fn clock(attempts: &[Attempt]) -> Finding {
 }
 
 fn judge(skew: i64) -> Finding {
-    let apart = Duration::from_secs(skew.unsigned_abs());
+    let apart = skew.unsigned_abs();
     let direction = if skew > 0 { "behind" } else { "ahead of" };
-    let message = format!("this machine is {} s {direction} the services", apart.as_secs());
+    let message = format!("this machine is {apart} s {direction} the services");
     let state = match apart {
-        apart if apart > WORST_SKEW => State::Fail,
+        apart if apart > transport::client::WORST_SKEW => State::Fail,
         apart if apart > NOTABLE_SKEW => State::Warn,
         _ => return Finding::new("clock", State::Ok, "this machine and the services agree"),
     };

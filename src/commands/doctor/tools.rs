@@ -95,20 +95,33 @@ async fn keyring(ctx: &Ctx, limit: Duration) -> Finding {
     const CHECK: &str = "keyring";
     let named = ctx.env.get("DBUS_SESSION_BUS_ADDRESS").is_some();
     let usual = ctx.env.get("XDG_RUNTIME_DIR").is_some_and(|folder| Path::new(folder).join("bus").exists());
+    let options = ctx.profile_options();
+    // The profile that is used keeps its secrets there: what is a mere offer for others is in its way.
+    let is_used = ctx.settings().is_ok_and(|settings| settings.store.value == Store::Keyring);
+    let failing = if is_used { State::Fail } else { State::Warn };
+    let remedy = || format!("unlock the keyring, or keep secrets in the profile file: ma-cli configure{options} --store file");
     if !named && !usual {
-        return Finding::new(CHECK, State::Ok, "no session bus, so no keyring; secrets are kept in the profile file");
+        return match is_used {
+            true => Finding::new(CHECK, State::Fail, "no session bus, so no keyring, and the profile keeps its secret there")
+                .remedy(remedy()),
+            false => Finding::new(CHECK, State::Ok, "no session bus, so no keyring; secrets are kept in the profile file"),
+        };
     }
     // Nothing is kept under this name: that it is not found is the answer of a keyring that works.
     // On a thread that nobody waits for: a dialog that asks for a password may stay open.
     let (sender, asking) = oneshot::channel();
     std::thread::spawn(move || sender.send(vault::read(Store::Keyring, &Entry::new(Path::new("/"), "doctor", "nothing"))));
     match timeout(limit, asking).await {
-        Ok(Ok(Ok(_))) => Finding::new(CHECK, State::Ok, "the keyring answers; use it with: ma-cli configure --store keyring"),
-        Ok(Ok(Err(error))) => {
-            Finding::new(CHECK, State::Warn, error.to_string()).remedy("secrets are kept in the profile file instead")
+        Ok(Ok(Ok(_))) if is_used => Finding::new(CHECK, State::Ok, "the keyring answers; the profile keeps its secret there"),
+        Ok(Ok(Ok(_))) => {
+            let offer = format!("the keyring answers; use it with: ma-cli configure{options} --store keyring");
+            Finding::new(CHECK, State::Ok, offer)
         }
-        Ok(Err(_)) | Err(_) => Finding::new(CHECK, State::Warn, format!("no answer within {} s", limit.as_secs()))
-            .remedy("unlock the keyring, or keep secrets in the profile file: ma-cli configure --store file"),
+        Ok(Ok(Err(error))) if is_used => Finding::new(CHECK, failing, error.to_string()).remedy(remedy()),
+        Ok(Ok(Err(error))) => {
+            Finding::new(CHECK, failing, error.to_string()).remedy("secrets are kept in the profile file instead")
+        }
+        Ok(Err(_)) | Err(_) => Finding::new(CHECK, failing, format!("no answer within {} s", limit.as_secs())).remedy(remedy()),
     }
 }
 
