@@ -11,8 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use url::{Host, Url};
 
 use crate::auth::refresh::{Fetch, Refreshing, read};

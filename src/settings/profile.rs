@@ -36,7 +36,10 @@ impl ProfileFile {
             Err(source) if source.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(source) => return Err(Error::File { doing: "read", path: path.to_owned(), source }),
         };
-        let is_loose = fs::metadata(path).is_ok_and(|data| data.permissions().mode() & 0o077 != 0);
+        let has_bits = |path: &Path, bits| fs::metadata(path).is_ok_and(|data| data.permissions().mode() & bits != 0);
+        // Who may write to the folder may put another file there; a folder of another name is not this tool's to judge.
+        let own_folder = path.parent().filter(|folder| folder.ends_with(".modelarts"));
+        let is_loose = has_bits(path, 0o077) || own_folder.is_some_and(|folder| has_bits(folder, 0o022));
         Ok(Self { path: path.to_owned(), profiles: parse(path, &text)?, is_loose })
     }
 
@@ -45,9 +48,20 @@ impl ProfileFile {
         &self.path
     }
 
-    /// Whether others than the owner may read the file.
+    /// Whether others than the owner may read the file, or replace it.
     pub fn is_loose(&self) -> bool {
         self.is_loose
+    }
+
+    /// What to say of a file that [is loose](Self::is_loose), with the options that name it.
+    pub fn warning(&self, options: &str) -> Option<String> {
+        let text = || {
+            let path = self.path.display();
+            format!(
+                "[{path}] is not private: other users can read or replace it; mend it with: ma-cli configure{options} --fix"
+            )
+        };
+        self.is_loose.then(text)
     }
 
     /// Names of the profiles in the file.

@@ -47,15 +47,8 @@ impl Settings {
         // names the profile: they may be the agency's own, exported.
         let comes_before = matches!(&found.identity, Some(Sourced { origin: Origin::Environment(_), .. }));
         let agency = if comes_before && !reader.is_profile_first { None } else { reader.agency()? };
-        let mut warnings = Vec::new();
         // Writing makes the file private.
-        if draft.is_none() && file.is_loose() {
-            warnings.push(format!(
-                "[{}] can be read by other users; make it private with: ma-cli configure{} --fix",
-                config_file.value.display(),
-                flags.options()
-            ));
-        }
+        let warnings = if draft.is_none() { file.warning(&flags.options()).into_iter().collect() } else { Vec::new() };
         Ok(Self {
             project_id: reader.value("project_id", &["HUAWEICLOUD_SDK_PROJECT_ID", "PROJECT_ID"])?,
             identity: found.identity,

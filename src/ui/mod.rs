@@ -175,34 +175,24 @@ impl Ui {
     /// # Errors
     /// As [`Ui::emit`]; rows were asked for as csv.
     pub fn emit_as(&self, result: &dyn Present, instead: Format) -> Result<(), Error> {
-        let format = match self.format() {
-            Format::Table => instead,
-            Format::Csv => {
-                return Err(
-                    Error::new(Kind::Usage, "this has no rows that could be written as csv").hint("give -F json or -F yaml")
-                );
-            }
-            chosen => chosen,
-        };
+        self.needs_no_rows()?;
+        let format = if self.format() == Format::Table { instead } else { self.format() };
         self.remote_text(&document::render(result.document(), format, self.options.query.as_deref())?)
+    }
+
+    /// For a result that is no table; before the request, so that nothing is done whose result cannot be shown.
+    ///
+    /// # Errors
+    /// Rows were asked for as csv.
+    pub fn needs_no_rows(&self) -> Result<(), Error> {
+        let problem =
+            || Error::new(Kind::Usage, "this has no rows that could be written as csv").hint("give -F json or -F yaml");
+        if self.format() == Format::Csv { Err(problem()) } else { Ok(()) }
     }
 
     /// Whether results are drawn for somebody who looks: rows on a terminal.
     pub fn draws(&self) -> bool {
         self.terminals.stdout && self.format() == Format::Table
-    }
-
-    /// Shows rows in the place of what the terminal shows.
-    ///
-    /// # Errors
-    /// Standard output cannot be written.
-    pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
-        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, Some(self.width())));
-        // Below the last line stands the cursor.
-        let text = self.screen_size().map_or_else(|| text.clone(), |(rows, _)| table::cut(&text, usize::from(rows) - 1));
-        // Home, then clears to the end only after drawing: nothing flickers.
-        let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
-        self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
     }
 
     /// Reports success: `[OK] message`, on standard output in the table format, else on standard error.

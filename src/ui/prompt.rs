@@ -4,8 +4,7 @@ use std::io::{self, BufRead as _};
 
 use crate::auth::secret::Secret;
 use crate::error::{Error, Kind};
-use crate::ui::hidden::{Hidden, Line};
-use crate::ui::{Ui, text};
+use crate::ui::{Ui, hidden, text};
 
 impl Ui {
     /// Asks for a line of text. `option` names the option that would have answered the question.
@@ -43,17 +42,12 @@ impl Ui {
         }
         self.may_ask(option)?;
         let failed = |error| Error::new(Kind::Local, "cannot read from the terminal").caused_by(error);
-        let hidden = Hidden::enter().map_err(failed)?;
-        self.write_error(&format!("{}: ", text::escaped(question)));
-        let line = hidden.read(self.raw_input()?);
-        drop(hidden);
-        // Enter was not shown either.
-        self.write_error("\n");
-        match line.map_err(failed)? {
-            Line::Text(secret) => Ok(secret),
-            Line::End => Err(unanswered()),
-            Line::Interrupted => Err(Error::new(Kind::Interrupted, "interrupted")),
-        }
+        let interrupted = || {
+            // The question's line is not ended.
+            self.write_error("\n");
+            Error::new(Kind::Interrupted, "interrupted")
+        };
+        hidden::ask(text::escaped(question)).map_err(failed)?.map(Secret::new).ok_or_else(interrupted)
     }
 
     /// Asks for leave to do what cannot be undone; anything but `y` and `yes` is a no.

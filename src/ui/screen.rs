@@ -1,4 +1,4 @@
-//! The terminal of the user, handed over to a program elsewhere.
+//! The terminal of the user: drawn anew, or handed over to a program elsewhere.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -8,7 +8,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetat
 use tokio::sync::mpsc;
 
 use crate::error::{Error, Kind};
-use crate::ui::Ui;
+use crate::ui::{Present, Ui, table, text};
 
 /// Most bytes that are read at once.
 const PIECE: usize = 16 << 10;
@@ -44,6 +44,19 @@ impl Drop for RawMode {
 }
 
 impl Ui {
+    /// Shows rows in the place of what the terminal shows.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn redraw(&self, result: &dyn Present) -> Result<(), Error> {
+        let text = text::printable_lines(&table::grid(&self.options.shape.table(result)?, Some(self.width())));
+        // Below the last line stands the cursor.
+        let text = self.screen_size().map_or_else(|| text.clone(), |(rows, _)| table::cut(&text, usize::from(rows) - 1));
+        // Home, then clears to the end only after drawing: nothing flickers.
+        let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+        self.write(format!("\x1b[H{lines}\x1b[J").as_bytes())
+    }
+
     /// Whether standard input and output are terminals, so that a program elsewhere can be given them as one.
     pub fn has_screen(&self) -> bool {
         self.terminals.stdin && self.terminals.stdout

@@ -54,6 +54,12 @@ fn operations_are_reached_by_path_with_fields_bodies_and_pages() {
     assert_eq!(document(&["GET", "/v3/projects", "--paginate"]), json!([{"id": "p1"}]));
     let path = "/v2/{project_id}/training-jobs/{training_job_id}/tasks/worker-0/logs/preview";
     assert_eq!(run(&["GET", path, "-f", "training_job_id=a/b"]).0, "no JSON\n");
+    let (stdout, stderr, code) = run(&["GET", path, "-f", "training_job_id=a/b", "-F", "json"]);
+    assert_eq!((stdout.as_str(), code), ("", Some(1)), "a document was asked for: {stderr}");
+    let before = service.state.lock().unwrap().seen.len();
+    let (stdout, _, code) = run(&["DELETE", "/v2/{project_id}/training-jobs/x", "-F", "csv"]);
+    let after = service.state.lock().unwrap().seen.len();
+    assert_eq!((stdout.as_str(), code, after), ("", Some(2), before), "nothing is done whose result cannot be shown");
 
     std::fs::write(home.path().join("body.json"), "{\"name\": \"n\"}").unwrap();
     assert_eq!(

@@ -52,10 +52,11 @@ fn the_end_of_input_names_the_missing_option_and_writes_nothing() {
 #[test]
 fn d2_5_secrets_in_arguments_are_taken_with_a_warning() {
     let home = Home::new();
-    let output = home.run(&["configure", "-auth=AKSK", "-ak", "AKID", "-sk", "-dash", "-r", "cn-mars-1", "-pi", "p1"]);
+    let output = home.run(&["configure", "-auth=AKSK", "-ak", "AKID", "-sk", "-dash", "-r", "cn-nroth-4", "-pi", "p1"]);
     assert_eq!(output.code, 0, "{output:?}");
     assert!(output.stderr.contains("[WARN] a secret given as --secret-key can be seen"), "{output:?}");
-    assert!(output.stderr.contains("[WARN] the region [cn-mars-1] is not known"), "{output:?}");
+    assert!(output.stderr.contains("[WARN] the region [cn-nroth-4] is not known"), "{output:?}");
+    assert!(output.stderr.contains("did you mean [cn-north-4]?"), "{output:?}");
     let text = fs::read_to_string(home.profile_file()).unwrap();
     assert!(text.contains("secret_key: -dash\n"), "{text}");
     assert!(text.contains("project_id: p1\n"), "{text}");

@@ -116,7 +116,8 @@ fn an_interrupt_at_a_hidden_question_ends_with_130_and_leaves_the_terminal_as_it
     expect_restored(2);
     ask(3);
     terminal.tmux(&["send-keys", "C-d"]);
-    terminal.wait_for("access key:\n[ERROR] nothing was done, as the question was not answered\n3code=1");
+    terminal.wait_for("access key: [hidden]\n[ERROR] the access key is empty\n");
+    terminal.wait_for("3code=2");
     expect_restored(3);
     assert!(!terminal.home.profile_file().exists());
 }

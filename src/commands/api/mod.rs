@@ -62,6 +62,7 @@ pub fn paths(method: Option<&str>) -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// The path or a field is wrong, the file is no JSON, the service refuses.
 pub async fn run(ctx: &Ctx, args: ApiArgs) -> Result<(), Error> {
+    ctx.ui.needs_no_rows()?;
     let (path, mut query) = path::split(&args.path)?;
     let fields: Vec<Field> = args.field.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
     let (path, fields) = fields::fill(&path, fields)?;
@@ -104,7 +105,10 @@ async fn show(ctx: &Ctx, api: &Api, request: Request) -> Result<(), Error> {
     match serde_json::from_slice(&answer.body) {
         Ok(document) => ctx.ui.emit_as(&Document(document), Format::Json),
         // Some operations answer text, as with logs.
-        Err(_) => ctx.ui.remote_text(&String::from_utf8_lossy(&answer.body)),
+        Err(_) if ctx.ui.format() == Format::Table => ctx.ui.remote_text(&String::from_utf8_lossy(&answer.body)),
+        Err(error) => Err(Error::new(Kind::Service, "the service answered something that is no JSON")
+            .caused_by(error)
+            .hint("without --format and --query it is shown as it came")),
     }
 }
 

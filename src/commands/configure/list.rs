@@ -25,6 +25,9 @@ pub fn run(ctx: &Ctx, _args: &ListArgs) -> Result<(), Error> {
     let path = Settings::profile_file(ctx.flags(), &ctx.env);
     let current = Settings::current_profile(ctx.flags(), &ctx.env).value;
     let file = ProfileFile::read(&path)?;
+    if let Some(warning) = file.warning(&ctx.flags().options()) {
+        ctx.ui.warn(&warning);
+    }
     let mut profiles: Vec<Value> = file.names().map(|name| document(name, file.get(name), &path, name == current)).collect();
     let local = ctx.env.platform_directory().join("client.yaml");
     if ctx.flags().config_file.is_none() && local.exists() {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::commands::configure::ProfileArgs;
 use crate::commands::configure::questions::Questions;
 use crate::ctx::Ctx;
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, nearest};
 use crate::settings::profile::{self, ProfileFile};
 use crate::settings::stored::{SECRETS, Stored};
 use crate::settings::vault::Store;
@@ -155,7 +155,9 @@ fn places(draft: &Questions<'_>, changes: &mut Map<String, Value>) -> Result<(),
         Some((name, origin)) => {
             let known = region::parse(&name).ok_or(settings::Error::Region { name, origin })?;
             if !region::is_known(&known) {
-                ctx.ui.warn(&format!("the region [{known}] is not known; its endpoints will be guessed from its name"));
+                let meant =
+                    nearest(&known, region::names()).map(|meant| format!("; did you mean [{meant}]?")).unwrap_or_default();
+                ctx.ui.warn(&format!("the region [{known}] is not known; its endpoints will be guessed from its name{meant}"));
             }
             Some(known)
         }

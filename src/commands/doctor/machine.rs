@@ -37,7 +37,7 @@ pub(super) fn profile(ctx: &Ctx) -> Finding {
     };
     let (name, path) = (&settings.profile.value, &settings.config_file.value);
     if let Some(warning) = settings.warnings.first() {
-        return Finding::new("profile", State::Warn, warning.clone()).remedy(format!("chmod 600 {}", path.display()));
+        return Finding::new("profile", State::Warn, warning.clone());
     }
     if path.exists() {
         return Finding::new("profile", State::Ok, format!("[{name}] of [{}]", path.display()));
