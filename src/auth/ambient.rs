@@ -258,7 +258,7 @@ mod tests {
 
     /// A proxy that nobody listens at is set: whoever used it would fail.
     fn source(surroundings: Surroundings) -> AmbientKeys {
-        let http = proxy::Proxy::parse("http://127.0.0.1:9", "a test".to_owned()).unwrap();
+        let http = proxy::Proxy::parse("http://127.0.0.1:9", "a test".to_owned()).unwrap().map(Ok);
         let proxy = proxy::Options { http, ..proxy::Options::default() };
         AmbientKeys::of_surroundings(Options { proxy, ..Options::default() }, surroundings, Vec::new())
     }
@@ -343,7 +343,7 @@ mod tests {
     #[tokio::test]
     async fn d2_10_no_proxy_stands_between_us_and_what_gives_out_keys() {
         let server = Server::start(vec![keys("stolen", hour()); 4]);
-        let proxy = proxy::Proxy::parse(&server.endpoint, "a test".to_owned()).unwrap();
+        let proxy = proxy::Proxy::parse(&server.endpoint, "a test".to_owned()).unwrap().map(Ok);
         let proxy = proxy::Options { http: proxy.clone(), https: proxy, none: None };
         let far = |address: &str| Some(format!("{address}://192.0.2.1"));
         for surroundings in [

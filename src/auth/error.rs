@@ -17,6 +17,14 @@ pub enum Error {
         /// Its request id, when it sent one.
         request_id: Option<String>,
     },
+    /// The identity service says nothing against the credentials: it does not allow, or does not have, what was asked for.
+    #[error("the identity service does not allow this: {message}")]
+    NotAllowed {
+        /// What the service said.
+        message: String,
+        /// Its request id, when it sent one.
+        request_id: Option<String>,
+    },
     /// The identity service knows who asks, and does not let them act under the agency.
     #[error("the agency [{agency}] of account [{domain}] cannot be assumed: {message}")]
     Agency {
@@ -55,6 +63,9 @@ impl Error {
         match self {
             Self::NothingConfigured(report) => Self::NothingConfigured(report.clone()),
             Self::Refused { message, request_id } => Self::Refused { message: message.clone(), request_id: request_id.clone() },
+            Self::NotAllowed { message, request_id } => {
+                Self::NotAllowed { message: message.clone(), request_id: request_id.clone() }
+            }
             Self::Agency { agency, domain, message, request_id } => Self::Agency {
                 agency: agency.clone(),
                 domain: domain.clone(),

@@ -20,7 +20,7 @@ pub(in crate::auth) fn url(endpoint: &str, path: &str) -> Result<Url, Error> {
 /// The document of a successful answer.
 ///
 /// # Errors
-/// [`Error::Refused`] for 400, 401, 403 and 404, [`Error::Unexpected`] for anything else that is not a document.
+/// [`Error::Refused`] for 400 and 401, [`Error::NotAllowed`] for 403 and 404, [`Error::Unexpected`] for anything else that is not a document.
 pub(in crate::auth) fn document(answer: &Answer) -> Result<Value, Error> {
     let document: Option<Value> = serde_json::from_slice(&answer.body).ok();
     if answer.status.is_success() {
@@ -31,12 +31,14 @@ pub(in crate::auth) fn document(answer: &Answer) -> Result<Value, Error> {
         (Some(said), Some(why)) => Some(format!("{said} ({why})")),
         (said, why) => said.or(why),
     };
-    let refusals = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::NOT_FOUND];
-    if refusals.contains(&answer.status) {
-        let message = said.unwrap_or_else(|| format!("status {}", answer.status.as_u16()));
-        return Err(Error::Refused { message, request_id: answer.request_id().map(str::to_owned) });
-    }
-    Err(Error::Unexpected(format!("status {} {}", answer.status.as_u16(), said.unwrap_or_default())))
+    let status = answer.status.as_u16();
+    let (message, request_id) =
+        (said.clone().unwrap_or_else(|| format!("status {status}")), answer.request_id().map(str::to_owned));
+    Err(match answer.status {
+        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Error::Refused { message, request_id },
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => Error::NotAllowed { message, request_id },
+        _ => Error::Unexpected(format!("status {status} {}", said.unwrap_or_default())),
+    })
 }
 
 fn message(document: &Value) -> Option<String> {

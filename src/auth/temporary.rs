@@ -103,7 +103,9 @@ impl Fetch for AssumeRole {
         let answer = self.own.call(&self.client, &request).await?;
         granted(&answer).map_err(|error| match error {
             // Whoever is not known at all is told so; anybody else may well be who they say.
-            Error::Refused { message, request_id } if answer.status != StatusCode::UNAUTHORIZED => {
+            Error::Refused { message, request_id } | Error::NotAllowed { message, request_id }
+                if answer.status != StatusCode::UNAUTHORIZED =>
+            {
                 let Agency { name: agency, domain } = self.agency.clone();
                 Error::Agency { agency, domain, message, request_id }
             }

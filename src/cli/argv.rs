@@ -118,7 +118,9 @@ impl<'a> Rewriter<'a> {
         let is_first = self.command.is_subcommand_required_set();
         if is_first && let Some(names) = aliases::moved(&self.path, name) {
             // In the place of the group's name, where there is one.
-            self.output.truncate(if self.path.is_empty() { self.output.len() } else { self.name_at });
+            if !self.path.is_empty() {
+                self.output.remove(self.name_at);
+            }
             (self.path, self.command) = (Vec::new(), self.root);
             return names.iter().all(|name| self.positional(&OsString::from(name)));
         }

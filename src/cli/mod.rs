@@ -114,6 +114,7 @@ impl GlobalArgs {
                 .hint("give -F json; or choose columns with --columns"));
         }
         shape.check(format, self.query.is_some())?;
+        self.query.as_deref().map_or(Ok(()), ui::check_query)?;
         Ok(ui::Options {
             format,
             query: self.query.clone(),

@@ -109,16 +109,16 @@ impl Ctx {
     pub fn http_options(&self) -> Result<http::Options, Error> {
         let settings = self.settings()?;
         let network = &settings.network;
-        let proxy = |sourced: &Option<Sourced<String>>| match sourced {
-            Some(sourced) => http::proxy::Proxy::parse(&sourced.value, sourced.origin.to_string()),
-            None => Ok(None),
+        let proxy = |sourced: &Option<Sourced<String>>| {
+            let Sourced { value, origin } = sourced.as_ref()?;
+            http::proxy::Proxy::parse(value, origin.to_string()).map_err(|error| error.to_string()).transpose()
         };
         Ok(http::Options {
             ca_bundle: network.ca_bundle.as_ref().map(|path| path.value.clone()),
             verify_tls: settings.verify_tls,
             proxy: http::proxy::Options {
-                https: proxy(&network.https_proxy)?,
-                http: proxy(&network.http_proxy)?,
+                https: proxy(&network.https_proxy),
+                http: proxy(&network.http_proxy),
                 none: network.no_proxy.as_ref().map(|hosts| hosts.value.clone()),
             },
             connect_timeout: network.connect_timeout.value,
@@ -182,6 +182,7 @@ impl Ctx {
         // Copies are more patient than the control planes, unless the profile says how often is often enough.
         if settings.network.attempts.origin != Origin::Default {
             options.retry.attempts = settings.network.attempts.value;
+            options.first_attempts = settings.network.attempts.value;
         }
         Ok(obs::Client::new(options)?)
     }

@@ -113,7 +113,7 @@ impl From<settings::Error> for Error {
                 Self::new(Kind::Config, message).hint("configure a region with: ma-cli configure --region REGION")
             }
             settings::Error::Kept { .. } => Self::new(Kind::Local, message)
-                .hint("the profile is logged out; unlock the keyring and run the same command again"),
+                .hint("the profile is logged out; run the same command again, with the keyring unlocked where there is one"),
             settings::Error::Endpoint { .. } => {
                 Self::new(Kind::Config, message).hint("an endpoint is written https://HOST or https://HOST:PORT")
             }
@@ -174,8 +174,14 @@ impl From<auth::Error> for Error {
                 shown.request_id = request_id;
                 shown
             }
+            auth::Error::NotAllowed { request_id, .. } => {
+                let mut shown =
+                    Self::new(Kind::Forbidden, message).hint("ask whoever administers the account for the permission");
+                shown.request_id = request_id;
+                shown
+            }
             auth::Error::Agency { request_id, .. } => {
-                let mut shown = Self::new(Kind::Auth, message)
+                let mut shown = Self::new(Kind::Forbidden, message)
                     .hint("check agency_name and agency_domain of the profile, and that the agency trusts your account");
                 shown.request_id = request_id;
                 shown

@@ -249,7 +249,7 @@ impl Client {
         let (host, begun) = (host(&request.url), Instant::now());
         let (limit, shown) = (request.class.limit(), self.limit(request.class));
         let options = &self.inner.options;
-        let proxy = options.proxy.for_url(&request.url);
+        let proxy = options.proxy.for_url(&request.url)?;
         let mut builder = client.request(request.method, request.url).headers(request.headers).body(request.body);
         if let Some(limit) = limit {
             builder = builder.timeout(limit);
@@ -303,10 +303,10 @@ fn build(options: &Options, speaks: Speaks) -> Result<reqwest::Client, Error> {
         .read_timeout(options.read_timeout)
         .no_proxy();
     let chosen = if secure { &options.proxy.https } else { &options.proxy.http };
-    if let Some(chosen) = chosen {
+    if let Some(Ok(chosen)) = chosen {
         let proxies = options.proxy.clone();
         // Asked for each address, so that both of our HTTP clients go the same way.
-        let mut proxy = reqwest::Proxy::custom(move |url| Some(proxies.for_url(url)?.address.clone()));
+        let mut proxy = reqwest::Proxy::custom(move |url| Some(proxies.for_url(url).ok()??.address.clone()));
         if let Some(authorization) = &chosen.authorization {
             proxy = proxy.custom_http_auth(authorization.clone());
         }
@@ -373,7 +373,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
         });
         // Nothing listens on port 9, so a request that takes the proxy fails.
-        let http = proxy::Proxy::parse("http://127.0.0.1:9", "a test".to_owned()).unwrap();
+        let http = proxy::Proxy::parse("http://127.0.0.1:9", "a test".to_owned()).unwrap().map(Ok);
         let proxy = proxy::Options { http, ..proxy::Options::default() };
         let client = Client::new(Options { proxy, ..Options::default() });
         let url = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();

@@ -60,7 +60,7 @@ impl Shared {
         let scheme = target.scheme_str().unwrap_or("http");
         let host = target.host().ok_or_else(|| Error::Invalid(format!("[{target}] names no host")))?;
         let port = target.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
-        Ok(self.options.proxy.decide(scheme, host, port))
+        self.options.proxy.decide(scheme, host, port)
     }
 
     fn tls(&self) -> Result<Arc<ClientConfig>, Error> {
@@ -231,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn d4_3_a_proxy_s_reply_without_end_is_refused() {
         let options = |address: String| {
-            let https = proxy::Proxy::parse(&address, "a test".to_owned()).unwrap();
+            let https = proxy::Proxy::parse(&address, "a test".to_owned()).unwrap().map(Ok);
             let proxy = proxy::Options { https, ..proxy::Options::default() };
             Options { proxy, connect_timeout: Duration::from_secs(60), ..Options::default() }
         };

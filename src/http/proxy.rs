@@ -10,13 +10,16 @@ use url::Url;
 
 use crate::http::Error;
 
+/// What was set: nothing, a proxy, or why none can be made of it, which only matters to a request that would take it.
+pub type Setting = Option<Result<Proxy, String>>;
+
 /// Which proxies there are.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The proxy for https targets.
-    pub https: Option<Proxy>,
+    pub https: Setting,
     /// The proxy for http targets.
-    pub http: Option<Proxy>,
+    pub http: Setting,
     /// `NO_PROXY` / `no_proxy`: comma-separated hosts, suffixes and networks that are reached directly.
     pub none: Option<String>,
 }
@@ -34,15 +37,28 @@ pub struct Proxy {
 
 impl Options {
     /// The proxy for a target, or `None` to connect directly.
-    pub fn decide(&self, scheme: &str, host: &str, port: u16) -> Option<&Proxy> {
+    ///
+    /// # Errors
+    /// [`Error::Invalid`]: the target takes a proxy that cannot be used.
+    pub fn decide(&self, scheme: &str, host: &str, port: u16) -> Result<Option<&Proxy>, Error> {
         let chosen = if scheme == "https" { &self.https } else { &self.http };
         let is_direct = || is_loopback(host) || self.none.as_deref().is_some_and(|list| is_excluded(list, host, port));
-        chosen.as_ref().filter(|_| !is_direct())
+        match chosen.as_ref().filter(|_| !is_direct()) {
+            None => Ok(None),
+            Some(Ok(proxy)) => Ok(Some(proxy)),
+            Some(Err(reason)) => Err(Error::Invalid(reason.clone())),
+        }
     }
 
     /// As [`Options::decide`].
-    pub fn for_url(&self, url: &Url) -> Option<&Proxy> {
-        self.decide(url.scheme(), url.host_str()?, url.port_or_known_default()?)
+    ///
+    /// # Errors
+    /// As [`Options::decide`].
+    pub fn for_url(&self, url: &Url) -> Result<Option<&Proxy>, Error> {
+        match (url.host_str(), url.port_or_known_default()) {
+            (Some(host), Some(port)) => self.decide(url.scheme(), host, port),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -168,10 +184,13 @@ mod tests {
             ("", "localhost.example.com", true),
         ];
         for (none, host, proxied) in table {
-            let https = Proxy::parse("http://p:3128", "a test".to_owned()).unwrap();
+            let https = Proxy::parse("http://p:3128", "a test".to_owned()).unwrap().map(Ok);
             let options = Options { https, http: None, none: Some(none.into()) };
-            assert_eq!(options.decide("https", host, 443).is_some(), proxied, "{none} {host}");
-            assert_eq!(options.decide("http", host, 443), None);
+            assert_eq!(options.decide("https", host, 443).unwrap().is_some(), proxied, "{none} {host}");
+            assert_eq!(options.decide("http", host, 443).unwrap(), None);
+            // What cannot be used is in nobody's way who does not take it.
+            let options = Options { https: Some(Err("unusable".to_owned())), http: None, none: Some(none.into()) };
+            assert_eq!(options.decide("https", host, 443).is_err(), proxied, "{none} {host}");
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Options {
     pub credentials: Arc<dyn CredentialSource>,
     /// How often a request is tried.
     pub retry: Policy,
+    /// How often a connection is tried to a store that has not answered yet.
+    pub first_attempts: u32,
     /// Time without progress after which a request is given up and tried again; [`STALL`] unless there is a reason.
     pub stall: Duration,
     /// The same for requests that the store answers after work of its own; [`PATIENCE`] unless there is a reason.
@@ -58,6 +60,7 @@ impl Options {
             http: http::Options::default(),
             credentials,
             retry: Policy::default(),
+            first_attempts: POLICY.attempts,
             stall: STALL,
             patience: PATIENCE,
         }
@@ -82,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) sdk: aws_sdk_s3::Client,
     credentials: Arc<dyn CredentialSource>,
     retry: Policy,
+    first_attempts: u32,
     // How often clock or keys were put right: what was signed before that deserves another attempt.
     repairs: AtomicU64,
     // Answers of 503 and 429.
@@ -131,6 +135,7 @@ impl Client {
             sdk,
             credentials: options.credentials,
             retry: options.retry,
+            first_attempts: options.first_attempts,
             repairs: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
             answered: AtomicBool::new(false),
@@ -209,8 +214,9 @@ impl Client {
         let answered = self.inner.answered.load(Ordering::Relaxed);
         match error {
             http::Error::Connect { .. } if self.inner.address.is_loopback() => Class::Fatal,
-            http::Error::Connect { .. } | http::Error::Proxy { .. } if !answered && attempts >= POLICY.attempts => Class::Fatal,
-            http::Error::Proxy { .. } if answered => Class::Transient { after: None },
+            http::Error::Connect { .. } | http::Error::Proxy { .. } if !answered && attempts >= self.inner.first_attempts => {
+                Class::Fatal
+            }
             _ => failure.class(),
         }
     }

@@ -21,7 +21,7 @@ pub struct Network {
     pub connect_timeout: Sourced<Duration>,
     /// Longest silence on a connection of the control planes: key `read_timeout`, in seconds.
     pub read_timeout: Sourced<Duration>,
-    /// Attempts at one request of the control planes: key `attempts`.
+    /// Attempts at one request: key `attempts`. Where it is not set, the store is tried more often (`http::retry`).
     pub attempts: Sourced<u32>,
 }
 

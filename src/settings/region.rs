@@ -93,6 +93,12 @@ pub fn catalogue() -> &'static str {
     table().source.rsplit(' ').next().unwrap_or_default()
 }
 
+/// The name of a region of another cloud, whose endpoints are given: none is made from it, so it leads to no host.
+pub fn foreign(name: &str) -> Option<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (!name.is_empty() && name.len() <= 63 && name.bytes().all(is_plain)).then(|| name.to_owned())
+}
+
 /// The names of all regions in the built-in table.
 pub fn names() -> impl Iterator<Item = &'static str> {
     table().regions.keys().map(String::as_str)
@@ -143,7 +149,7 @@ impl Reader<'_> {
     /// What is given is no name of a region.
     pub(super) fn region(&self, regions: &Regions) -> Result<Option<Sourced<String>>, Error> {
         let Some(Sourced { value: name, origin }) = self.value("region", &["REGION_NAME"])? else { return Ok(None) };
-        let value = if regions.contains_key(&name) { Some(name.clone()) } else { parse(&name) };
+        let value = if regions.contains_key(&name) { Some(name.clone()) } else { parse(&name).or_else(|| foreign(&name)) };
         match value {
             Some(value) => Ok(Some(Sourced { value, origin })),
             None => Err(Error::Region { name, origin }),

@@ -58,9 +58,8 @@ impl Stored {
     /// A secret, wherever it is; a keyring that does not give it has none.
     pub fn secret(&self, key: &str) -> Option<Secret> {
         let in_file = self.text(key).map(Secret::from);
-        let is_logged_out = self.entry.get(LOGGED_OUT) == Some(&Value::Bool(true));
         in_file.or_else(|| {
-            let store = if is_logged_out { Store::File } else { self.store };
+            let store = if self.is_logged_out() { Store::File } else { self.store };
             vault::read(store, &self.vault_entry(key)).ok().flatten()
         })
     }
@@ -101,6 +100,11 @@ impl Stored {
         changes.insert("store".to_owned(), word);
         changes.insert(LOGGED_OUT.to_owned(), Value::Null);
         kept
+    }
+
+    /// Whether an earlier logout could not take the secret out of a keyring.
+    pub fn is_logged_out(&self) -> bool {
+        self.entry.get(LOGGED_OUT) == Some(&Value::Bool(true))
     }
 
     /// Takes the secrets out of the file and out of the keyring. What a keyring keeps is not used until the next login.

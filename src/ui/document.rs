@@ -73,17 +73,29 @@ fn yaml(document: &Value) -> Result<String, Error> {
     Ok(text)
 }
 
-fn search(expression: &str, document: &Value) -> Result<Value, Error> {
-    let wrong = |error: jmespath::JmespathError| {
-        Error::new(Kind::Usage, format!("--query [{expression}]: {}", error.reason))
-            .hint(format!("the expression fails at column {}; JMESPath is described at https://jmespath.org", error.column + 1))
-    };
+/// Checks an expression before anything is done whose result it is to cut.
+///
+/// # Errors
+/// It is no JMESPath.
+pub fn check(expression: &str) -> Result<(), Error> {
+    compile(expression).map(drop)
+}
+
+fn compile(expression: &str) -> Result<jmespath::Expression<'static>, Error> {
     let compiled = jmespath::compile(expression).or_else(|error| match quoted(expression) {
         Some(quoted) => jmespath::compile(&quoted).map_err(|_| error),
         None => Err(error),
     });
-    let compiled = compiled.map_err(wrong)?;
-    let found = compiled.search(document).map_err(wrong)?;
+    compiled.map_err(|error| wrong(expression, &error))
+}
+
+fn wrong(expression: &str, error: &jmespath::JmespathError) -> Error {
+    Error::new(Kind::Usage, format!("--query [{expression}]: {}", error.reason))
+        .hint(format!("the expression fails at column {}; JMESPath is described at https://jmespath.org", error.column + 1))
+}
+
+fn search(expression: &str, document: &Value) -> Result<Value, Error> {
+    let found = compile(expression)?.search(document).map_err(|error| wrong(expression, &error))?;
     serde_json::to_value(&*found)
         .map_err(|error| Error::new(Kind::Internal, "the query's result is no document").caused_by(error))
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, Once, PoisonError};
 use std::thread;
 
 use dialoguer::Password;
@@ -20,6 +21,9 @@ enum End {
 /// The exit code after Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
+/// Who is to hear of a signal; `None` while nothing is asked.
+static ASKING: Mutex<Option<Sender<End>>> = Mutex::new(None);
+
 /// Asks without showing what is typed; `None` after Ctrl-C. The end of the input counts as an empty answer.
 ///
 /// The library that reads takes the signals' default, which would end the process with the terminal still silent; so it reads in a thread
@@ -27,13 +31,16 @@ const INTERRUPTED: i32 = 130;
 pub(super) fn ask(question: String) -> io::Result<Option<String>> {
     let before = tcgetattr(stdin())?;
     let (ended, end) = mpsc::channel();
-    watch_signals(&ended);
+    set_asking(Some(ended.clone()));
+    watch_signals();
     thread::spawn(move || {
         let answer = Password::new().with_prompt(question).allow_empty_password(true).interact();
         // Nobody listens after a signal.
         let _ = ended.send(End::Answer(answer));
     });
-    match end.recv() {
+    let end = end.recv();
+    set_asking(None);
+    match end {
         Ok(End::Answer(Ok(answer))) => Ok(Some(answer)),
         Ok(End::Answer(Err(dialoguer::Error::IO(error)))) => Err(error),
         Ok(End::Signal(code)) => {
@@ -45,18 +52,29 @@ pub(super) fn ask(question: String) -> io::Result<Option<String>> {
     }
 }
 
-/// Once a signal is watched its default is gone for good: when the question is over, the process still ends as it would have.
-fn watch_signals(ended: &Sender<End>) {
+fn set_asking(who: Option<Sender<End>>) {
+    *ASKING.lock().unwrap_or_else(PoisonError::into_inner) = who;
+}
+
+/// Once a signal is watched its default is gone for good: between questions the process still ends as it would have.
+fn watch_signals() {
+    static ONCE: Once = Once::new();
     let Ok(runtime) = Handle::try_current() else { return };
-    for (kind, code) in [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), 143), (SignalKind::hangup(), 129)] {
-        let Ok(mut signals) = signal(kind) else { continue };
-        let ended = ended.clone();
-        runtime.spawn(async move {
-            if signals.recv().await.is_some() && ended.send(End::Signal(code)).is_err() {
-                exit(code);
-            }
-        });
-    }
+    ONCE.call_once(|| {
+        for (kind, code) in
+            [(SignalKind::interrupt(), INTERRUPTED), (SignalKind::terminate(), 143), (SignalKind::hangup(), 129)]
+        {
+            let Ok(mut signals) = signal(kind) else { continue };
+            runtime.spawn(async move {
+                while signals.recv().await.is_some() {
+                    let asking = ASKING.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    if asking.is_none_or(|asking| asking.send(End::Signal(code)).is_err()) {
+                        exit(code);
+                    }
+                }
+            });
+        }
+    });
 }
 
 #[expect(clippy::exit, clippy::disallowed_methods, reason = "a signal ends the process whatever it is doing")]

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
+pub use document::check as check_query;
 pub use present::{Document, Present, Table};
 pub use shape::Shape;
 pub use zone::Zone;

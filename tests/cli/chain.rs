@@ -128,6 +128,8 @@ fn a_login_writes_only_what_is_not_refused() {
     let iam = SmallServer::start(|request| {
         if request.starts_with("POST /v3/auth/tokens") && !request.contains("RIGHT") {
             (401, String::new(), r#"{"error": {"message": "The username or password is wrong.", "code": 401}}"#.to_owned())
+        } else if request.contains("FORBIDDEN") {
+            (403, String::new(), r#"{"error": {"message": "You are not authorized to do this.", "code": 403}}"#.to_owned())
         } else if request.starts_with("POST /v3/auth/tokens") {
             let body = r#"{"token": {"expires_at": "2999-01-01T00:00:00Z", "project": {"id": "p1"}}}"#;
             (201, "X-Subject-Token: T0KEN\r\n".to_owned(), body.to_owned())
@@ -164,6 +166,10 @@ fn a_login_writes_only_what_is_not_refused() {
     assert_eq!(login(&named, &keys[1..], "RIGHT").code, 0);
     assert!(iam.seen()[asked..].iter().any(|request| request.contains("\"WRONG\"")), "what was given is tried");
 
+    // A right that is missing says nothing against the password.
+    let output = login(&[], &[here], "RIGHT but FORBIDDEN");
+    assert!(output.code == 0 && output.stderr.contains("not authorized"), "{output:?}");
+    assert!(written().contains("FORBIDDEN"), "{}", written());
     // Where nobody can say, it is kept.
     let output = login(&[], &[("MA_CLI_IAM_ENDPOINT", "http://127.0.0.1:9")], "later");
     assert!(output.code == 0 && output.stderr.contains("[WARN] the credentials could not be tried"), "{output:?}");

@@ -110,6 +110,9 @@ fn guessed_spellings_work_and_are_not_shown() {
     same(&["ma-job", "cancel", "j1", "-y"], &["ma-job", "stop", "-i", "j1", "-y"]);
     same(&["obs", "cp", "-r", "nothing", "obs://b"], &["obs-copy", "nothing", "obs://b"]);
     same(&["-F", "json", "obs", "copy", "-h"], &["obs-copy", "-h"]);
+    // What stands between the two words holds.
+    same(&["obs", "-P", "nosuch", "cp", "f", "obs://b"], &["obs-copy", "-P", "nosuch", "f", "obs://b"]);
+    same(&["obs", "-F", "json", "cp", "nothing", "obs://b"], &["obs-copy", "-F", "json", "nothing", "obs://b"]);
     let page = home.run(&["ma-job", "-h"]).stdout;
     assert!(page.contains("Commands:\n  submit ") && !page.contains("\n  cancel") && !page.contains("\n  logs"), "{page}");
 }
@@ -128,6 +131,9 @@ fn misuse_is_one_line_of_json_where_documents_are_asked_for() {
         assert_eq!((output.code, output.stdout.as_str(), output.stderr.lines().count()), (2, "", 1), "{output:?}");
         assert_eq!((&error["error"]["kind"], &error["error"]["message"]), (&json!("usage"), &json!(message)));
     }
+    // Before anything is looked up or done.
+    let output = home.run(&["obs", "mb", "obs://bck1", "--query", "["]);
+    assert!(output.code == 2 && output.stderr.contains("--query [[]"), "{output:?}");
     let output = home.run_with(&["nothing"], &[("MA_CLI_FORMAT", "json")], "");
     assert!(output.stderr.starts_with("{\"error\":"), "{output:?}");
     assert!(home.run(&["nothing"]).stderr.starts_with("Usage: "));

@@ -186,6 +186,10 @@ fn a_logout_forgets_whatever_else_is_wrong() {
             if is_kept {
                 let output = home.run_with(&["auth", "status", "-P", "work"], &bus, "");
                 assert!(output.code == 4 && output.stderr.contains("it is logged out"), "{output:?}");
+                // Where there is no keyring any more, saying it once more has to be enough.
+                let output = home.run_with(&["configure", "delete", "work", "-y"], &bus, "");
+                assert!(output.code == 0 && output.stderr.contains("[WARN]"), "{output:?}");
+                assert!(!fs::read_to_string(home.profile_file()).unwrap().contains("work"), "{output:?}");
             }
         }
     }
@@ -333,7 +337,7 @@ fn names_and_keys_are_taken_as_they_are_meant() {
         let output = home.run(&["configure", "-P", name, "-auth", "AKSK", "-ak", "a", "-sk", "b", "-r", "cn-north-4"]);
         assert!(output.code == 2 && !output.stderr.contains('\u{1b}'), "{output:?}");
     }
-    for region in ["evil.example/#", "a.b", "cn north"] {
+    for region in ["evil.example/#", "a@b", "cn north"] {
         let output = home.run(&["configure", "-auth", "AKSK", "-ak", "a", "-sk", "b", "-r", region]);
         assert!(output.code == 2 && output.stderr.contains("is no name of a region"), "{output:?}");
     }
@@ -344,11 +348,23 @@ fn names_and_keys_are_taken_as_they_are_meant() {
     home.run_with(&[&configure[..], &["--security-token", "ST1"]].concat(), &[], "  AK2  \n SK2 \r\n");
     let whole = "DEFAULT:\n  auth: AKSK\n  access_key: AK2\n  secret_key: SK2\n  security_token: ST1\n  region: cn-north-4\n";
     assert_eq!(text(), whole);
+    // Blanks are no keys: what is stored stays.
+    home.run_with(&configure, &[], "  \n \n");
+    assert_eq!(text(), whole);
     // The token stays with its keys and goes with others.
     home.run_with(&configure, &[], "\n\n");
     assert_eq!(text(), whole);
     home.run_with(&configure, &[], "\nSK3\n");
     assert!(text().contains("SK3") && !text().contains("ST1"), "{}", text());
+    // The same region in other letters is no other region.
+    fs::write(home.profile_file(), "DEFAULT: {auth: AKSK, access_key: a, secret_key: b, region: CN-NORTH-4, project_id: p1}\n")
+        .unwrap();
+    home.run_with(&configure, &[], "\n\n");
+    assert!(text().contains("project_id: p1"), "{}", text());
+    // Another cloud may name its regions as it likes, where its endpoints are given.
+    let elsewhere = [("REGION_NAME", "my_region"), ("MA_CLI_MODELARTS_ENDPOINT", "http://127.0.0.1:9")];
+    let output = home.run_with(&["ma-job", "get-job"], &elsewhere, "");
+    assert!(output.stderr.contains("Connection refused"), "{output:?}");
 }
 
 /// Whatever verb comes first, the folder is made for its owner alone.

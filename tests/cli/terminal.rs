@@ -114,6 +114,13 @@ fn an_interrupt_at_a_hidden_question_ends_with_130_and_leaves_the_terminal_as_it
     assert!(Command::new("kill").arg(&pid).status().unwrap().success());
     terminal.wait_for("2code=143");
     expect_restored(2);
+    // A question that was answered leaves nothing behind that would disturb the next one.
+    ask(4);
+    terminal.type_line("AKID");
+    terminal.wait_for("secret key:");
+    terminal.tmux(&["send-keys", "C-c"]);
+    terminal.wait_for("secret key:\n[ERROR] interrupted\n4code=130");
+    expect_restored(4);
     ask(3);
     terminal.tmux(&["send-keys", "C-d"]);
     terminal.wait_for("access key: [hidden]\n[ERROR] the access key is empty\n");

@@ -50,9 +50,9 @@ pub async fn run<D>(
     }
 }
 
-/// Whether the error says something about what was given; the others are of the network and the service.
+/// Whether the error says that what was given is wrong; the others are of the network, the service, permissions and the project.
 fn is_verdict(kind: Kind) -> bool {
-    !matches!(kind, Kind::Network | Kind::Service | Kind::Throttled)
+    matches!(kind, Kind::Auth | Kind::Usage | Kind::Local)
 }
 
 fn refused(ctx: &Ctx, mut error: Error) -> Error {

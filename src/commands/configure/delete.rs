@@ -4,7 +4,8 @@ use crate::ctx::Ctx;
 use crate::error::{Error, Kind, nearest};
 use crate::settings::profile::{self, ProfileFile};
 use crate::settings::stored::Stored;
-use crate::settings::{LOCAL_PROFILE, Settings};
+use crate::settings::vault;
+use crate::settings::{self, LOCAL_PROFILE, Settings};
 
 /// Delete a profile with its secrets
 ///
@@ -45,10 +46,18 @@ pub fn run(ctx: &Ctx, args: &DeleteArgs) -> Result<(), Error> {
         ctx.ui.confirm(&format!("Delete profile [{name}] of [{}] with its secrets?", path.display()), "-y/--yes")?;
     }
     let stored = Stored::read(&path, &name, entry);
+    let was_logged_out = stored.is_logged_out();
     let is_forgotten = stored.log_out();
     ctx.forget_tokens();
-    // Without the profile nobody would know where the secret is.
-    is_forgotten?;
+    match is_forgotten {
+        // Without the profile nobody would know where the secret is. Where no keyring answers that cannot be waited for: whoever says
+        // it again knows what stays.
+        Err(error @ settings::Error::Kept { source: vault::Error::Absent { .. }, .. }) if was_logged_out => {
+            ctx.ui.warn(&error.to_string());
+        }
+        Err(error) => return Err(error.into()),
+        Ok(()) => {}
+    }
     profile::remove(&path, &name)?;
     ctx.forget_choice(&name);
     ctx.ui.ok(&format!("Deleted profile [{name}]"))

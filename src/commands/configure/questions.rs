@@ -69,15 +69,14 @@ impl Questions<'_> {
         }
         let stored = self.stored.text("access_key").map(Secret::from);
         let access_key = match (&self.args.access_key, stored) {
-            (Some(key), _) => Secret::from(key.as_str()),
+            (Some(key), _) => whole(Secret::from(key.as_str()), "--access-key")?,
             (None, Some(key)) if self.is_login => key,
-            (None, stored) => self.ask_secret("access key", "--access-key", stored)?,
+            (None, stored) => self.ask_key("access key", "--access-key", stored)?,
         };
         let secret_key = match &self.args.secret_key {
-            Some(key) => key.clone(),
-            None => self.ask_secret("secret key", "--secret-key", self.stored.secret("secret_key"))?,
+            Some(key) => whole(key.clone(), "--secret-key")?,
+            None => self.ask_key("secret key", "--secret-key", self.stored.secret("secret_key"))?,
         };
-        // A copied key often brings blanks along, and has none of its own.
         let trimmed = |key: &Secret| Value::from(key.expose().trim());
         // A stored token belongs to the keys it came with, and goes with any other.
         let is_same = self.stored.text("access_key").as_deref() == Some(access_key.expose().trim())
@@ -144,14 +143,13 @@ impl Questions<'_> {
     /// Asks for a secret; where one is stored, `[***]` says so and Enter keeps it.
     fn ask_secret(&self, what: &str, option: &str, stored: Option<Secret>) -> Result<Secret, Error> {
         let answer = self.ctx.ui.ask_secret(&question(what, stored.as_ref().map(|_| MASK)), option)?;
-        match (answer.is_empty(), stored) {
-            (false, _) => Ok(answer),
-            (true, Some(stored)) => Ok(stored),
-            (true, None) => {
-                Err(Error::new(Kind::Usage, format!("the {} is empty", option.trim_start_matches('-').replace('-', " ")))
-                    .hint(format!("give {option}")))
-            }
-        }
+        kept(answer, stored, option)
+    }
+
+    /// As [`Self::ask_secret`], for a key: it has no blanks, though a copied one often brings some along.
+    fn ask_key(&self, what: &str, option: &str, stored: Option<Secret>) -> Result<Secret, Error> {
+        let answer = self.ctx.ui.ask_secret(&question(what, stored.as_ref().map(|_| MASK)), option)?;
+        kept(Secret::from(answer.expose().trim()), stored, option)
     }
 
     fn warn_visible(&self, option: &str) {
@@ -163,4 +161,18 @@ impl Questions<'_> {
 /// The question with what Enter keeps.
 fn question(what: &str, kept: Option<&str>) -> String {
     kept.map_or_else(|| what.to_owned(), |kept| format!("{what} [{kept}]"))
+}
+
+/// The answer; an empty one keeps what is stored.
+fn kept(answer: Secret, stored: Option<Secret>, option: &str) -> Result<Secret, Error> {
+    if !answer.is_empty() {
+        return Ok(answer);
+    }
+    let name = option.trim_start_matches('-').replace('-', " ");
+    stored.ok_or_else(|| Error::new(Kind::Usage, format!("the {name} is empty")).hint(format!("give {option}")))
+}
+
+/// A key that was given as an option, without the blanks around it.
+fn whole(key: Secret, option: &str) -> Result<Secret, Error> {
+    kept(Secret::from(key.expose().trim()), None, option)
 }

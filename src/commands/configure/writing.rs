@@ -153,11 +153,14 @@ fn places(draft: &Questions<'_>, changes: &mut Map<String, Value>) -> Result<(),
     let region = match region {
         Some((name, _)) if regions.contains_key(&name) => Some(name),
         Some((name, origin)) => {
-            let known = region::parse(&name).ok_or(settings::Error::Region { name, origin })?;
+            let known =
+                region::parse(&name).or_else(|| region::foreign(&name)).ok_or(settings::Error::Region { name, origin })?;
             if !region::is_known(&known) {
                 let meant =
                     nearest(&known, region::names()).map(|meant| format!("; did you mean [{meant}]?")).unwrap_or_default();
-                ctx.ui.warn(&format!("the region [{known}] is not known; its endpoints will be guessed from its name{meant}"));
+                let endpoints =
+                    if region::parse(&known).is_some() { "will be guessed from its name" } else { "have to be given" };
+                ctx.ui.warn(&format!("the region [{known}] is not known; its endpoints {endpoints}{meant}"));
             }
             Some(known)
         }
@@ -170,7 +173,7 @@ fn places(draft: &Questions<'_>, changes: &mut Map<String, Value>) -> Result<(),
     }
     if let Some(project) = args.project_id.as_deref().or_else(|| ctx.env.get("PROJECT_ID")) {
         changes.insert("project_id".to_owned(), Value::from(project));
-    } else if region.is_some() && stored.text("region") != region {
+    } else if region.is_some() && stored.text("region").map(|name| region::parse(&name).unwrap_or(name)) != region {
         // The stored project belongs to another region.
         changes.insert("project_id".to_owned(), Value::Null);
     }

@@ -83,7 +83,7 @@ async fn attempt(
     };
     let host = parsed.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = parsed.port_or_known_default().unwrap_or(443);
-    made.proxy = proxy.for_url(&parsed).map(|proxy| proxy.address.clone());
+    made.proxy = proxy.for_url(&parsed).ok().flatten().map(|proxy| proxy.address.clone());
     let late = || transport::Error::Timeout { host: format!("{host}:{port}"), seconds: limit.as_secs() };
     let reach = async {
         if made.proxy.is_none()

@@ -98,7 +98,8 @@ impl Report {
         let last = if shown.len() == 1 { "line".to_owned() } else { format!("{} lines", shown.len()) };
         ctx.ui.note(&format!("The last {last} of the log of [{}]:", self.task));
         for line in shown {
-            ctx.ui.note(&format!("    {line}"));
+            // Text of a program, not a message: one line already, and tabs stay.
+            ctx.ui.note_lines(&format!("    {line}"));
         }
     }
 
