@@ -5,6 +5,7 @@
 pub mod chart;
 pub mod defect;
 mod document;
+mod done;
 mod hidden;
 pub mod present;
 pub mod progress;
@@ -24,7 +25,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub use document::check as check_query;
 pub use present::{Document, Present, Table};
@@ -210,15 +211,6 @@ impl Ui {
             self.tell("ok", message, &line);
             Ok(())
         }
-    }
-
-    /// Reports success as [`Ui::ok`] does; with any other format than tables, what was done is the document on standard output.
-    ///
-    /// # Errors
-    /// As [`Ui::emit`].
-    pub fn done(&self, message: &str, document: Value) -> Result<(), Error> {
-        self.ok(message)?;
-        if self.format() == Format::Table { Ok(()) } else { self.emit(&Document(document)) }
     }
 
     /// Writes one line of text for people: to standard output in the table format, else to standard error.

@@ -82,6 +82,9 @@ fn what_was_done_is_a_document_and_csv_has_rows() {
     assert!(text.ends_with(&format!(".\n\n[OK] {}\n", document["line"].as_str().unwrap())), "{text}");
     let init = run(&["ma-job", "init", "job.yaml", "--query", "file"], &[]);
     assert_eq!((init.code, init.stdout.as_str()), (0, "job.yaml\n"), "{init:?}");
+    // What was done stays done, and is no misuse.
+    let late = run(&["ma-job", "init", "late.yaml", "-F", "csv", "--columns", "nothing"], &[]);
+    assert!(late.code == 0 && late.stderr.contains("[WARN]") && home.path().join("late.yaml").exists(), "{late:?}");
 
     let implied = run(&["auto-completion", "--query", "shell"], &[("MA_CLI_FORMAT", "csv")]);
     assert_eq!((implied.code, implied.stdout.as_str()), (0, "Bash\n"), "{implied:?}");

@@ -9,7 +9,7 @@ use crate::auth::secret::masked_address;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
 use crate::settings::Service;
-use crate::ui::{Present, Table};
+use crate::ui::{Present, Table, text};
 
 /// Try the settings on each service
 ///
@@ -55,16 +55,12 @@ async fn identity(ctx: &Ctx) -> Result<String, Error> {
 
 async fn pools(ctx: &Ctx) -> Result<String, Error> {
     let found = pool::list(&ctx.modelarts()?).await?;
-    Ok(counted(found.len(), "resource pool"))
+    Ok(text::count(found.len() as u64, "resource pool"))
 }
 
 async fn buckets(ctx: &Ctx) -> Result<String, Error> {
     let found = ctx.obs()?.list_buckets().await?;
-    Ok(counted(found.len(), "bucket"))
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+    Ok(text::count(found.len() as u64, "bucket"))
 }
 
 /// So long one service may take: whoever tries settings would rather hear of a fault than wait for it to pass.
