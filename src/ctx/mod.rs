@@ -88,7 +88,7 @@ impl Ctx {
                 self.ui.warn(&format!("{place}: unknown key [{}]; did you mean [{meant}]?", unknown.key));
             }
         }
-        for (service, endpoint) in settings.in_clear_text() {
+        for (service, endpoint) in in_clear_text(&settings) {
             self.ui.warn(&format!(
                 "[{}] from {} is not encrypted: tokens and passwords for {} can be read on the way",
                 auth::secret::masked_address(&endpoint.value),
@@ -301,6 +301,18 @@ async fn watch_interrupts(mut interrupts: Signal, token: CancellationToken) {
 #[expect(clippy::exit, clippy::disallowed_methods, reason = "the second Ctrl-C must work whatever the command is doing")]
 fn exit_interrupted() -> ! {
     std::process::exit(i32::from(Kind::Interrupted.exit_code()))
+}
+
+/// Services that are reached over the network without encryption, although tokens and passwords go there, and how. A store is given
+/// signatures only.
+fn in_clear_text(settings: &Settings) -> impl Iterator<Item = (Service, &Sourced<String>)> {
+    let is_open = |url: &str| {
+        url::Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !url.host_str().is_some_and(http::proxy::is_loopback))
+    };
+    let known = Service::ALL.into_iter().filter(|service| *service != Service::Obs);
+    known
+        .filter_map(|service| Some((service, settings.endpoint(service).ok()?)))
+        .filter(move |(_, endpoint)| is_open(&endpoint.value))
 }
 
 #[cfg(test)]

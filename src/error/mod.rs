@@ -13,6 +13,7 @@ use std::path::Path;
 
 use http::StatusCode;
 
+use crate::http::proxy::is_loopback;
 use crate::{api, auth, copy, http as transport, obs, settings};
 
 pub use kind::Kind;
@@ -129,7 +130,7 @@ impl From<transport::Error> for Error {
     fn from(error: transport::Error) -> Self {
         let message = error.to_string();
         match error {
-            transport::Error::Connect { host, .. } if is_loopback(&host) => {
+            transport::Error::Connect { host, .. } if is_loopback(host.rsplit_once(':').map_or(&*host, |(name, _)| name)) => {
                 Self::new(Kind::Network, message).hint("if this is the embedded platform, start it with: ma-cli platform start")
             }
             transport::Error::Connect { .. } => Self::new(Kind::Network, message)
@@ -148,12 +149,6 @@ impl From<transport::Error> for Error {
             transport::Error::Invalid(_) | transport::Error::CaBundle { .. } => Self::new(Kind::Config, message),
         }
     }
-}
-
-/// Whether `host:port` is this machine.
-fn is_loopback(host: &str) -> bool {
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// What to do when credentials are missing or refused.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::http::proxy::is_loopback;
 use crate::http::retry::{Class, Policy, Schedule, classify_error, classify_status};
 use crate::http::{Answer, Client, Error, Request};
 
@@ -52,7 +53,7 @@ impl Client {
         loop {
             let request = prepare().await?;
             let repeatable = request.is_idempotent() || request.repeatable;
-            let loopback = is_loopback(&request);
+            let loopback = request.url.host_str().is_some_and(is_loopback);
             let result = self.send(request).await;
             let class = match &result {
                 Ok(answer) if repeatable || answer.status.as_u16() == 429 => {
@@ -75,15 +76,6 @@ impl Client {
                 None => return Ok(result?),
             }
         }
-    }
-}
-
-fn is_loopback(request: &Request) -> bool {
-    match request.url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

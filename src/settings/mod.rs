@@ -192,15 +192,6 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Services that are reached over the network without encryption, although tokens and passwords go there, and how. A store is
-    /// given signatures only.
-    pub fn in_clear_text(&self) -> impl Iterator<Item = (Service, &Sourced<String>)> {
-        let is_open = |url: &str| url.starts_with("http://") && !is_here(url);
-        let known =
-            self.endpoints.iter().filter(move |(service, endpoint)| *service != Service::Obs && is_open(&endpoint.value));
-        known.map(|(service, endpoint)| (*service, endpoint))
-    }
-
     /// The endpoint of a service: scheme, host and port, without a trailing slash.
     ///
     /// # Errors
@@ -216,15 +207,5 @@ impl Settings {
                 },
             }
         })
-    }
-}
-
-/// Whether the address is one of this machine.
-fn is_here(url: &str) -> bool {
-    match url::Url::parse(url).ok().as_ref().and_then(url::Url::host) {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        None => false,
     }
 }

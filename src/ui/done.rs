@@ -6,13 +6,21 @@ use crate::error::{Error, Kind};
 use crate::ui::{Document, Format, Ui};
 
 impl Ui {
-    /// Says that something was done: one line for people, and the document of it where one was asked for. Columns and queries that do not
-    /// fit the document are warned of: what was done stays done, and is no misuse.
+    /// Says that something was done: one line for people, and the document of it where one was asked for.
     ///
     /// # Errors
     /// Standard output cannot be written.
     pub fn done(&self, message: &str, document: Value) -> Result<(), Error> {
         self.ok(message)?;
+        self.done_all(document)
+    }
+
+    /// As [`Ui::done`], where people were told of each part already. Columns and queries that do not fit the document are warned of: what
+    /// was done stays done, and is no misuse.
+    ///
+    /// # Errors
+    /// As [`Ui::done`].
+    pub fn done_all(&self, document: Value) -> Result<(), Error> {
         if self.format() == Format::Table {
             return Ok(());
         }

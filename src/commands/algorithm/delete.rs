@@ -6,7 +6,6 @@ use crate::api::modelarts::algorithm;
 use crate::commands::algorithm::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::ui::{Document, Format};
 
 /// Delete algorithms
 ///
@@ -49,8 +48,8 @@ pub async fn run(ctx: &Ctx, args: DeleteArgs) -> Result<(), Error> {
         }
     }
     let count = failed.len();
-    if ctx.ui.format() != Format::Table && count < args.ids.len() {
-        ctx.ui.emit(&Document(json!({"deleted": deleted})))?;
+    if count < args.ids.len() {
+        ctx.ui.done_all(json!({"deleted": deleted}))?;
     }
     match failed.pop() {
         None => Ok(()),

@@ -18,7 +18,7 @@ use crate::commands::ma_job::named;
 use crate::commands::ma_job::watch::Watch;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::ui::{Document, Format};
+use crate::ui::Format;
 
 /// Print the log of a task
 ///
@@ -78,11 +78,8 @@ pub async fn run(ctx: &Ctx, args: GetLogArgs) -> Result<(), Error> {
         for path in &paths {
             ctx.ui.ok(&format!("Successfully download [{}]", path.display()))?;
         }
-        if ctx.ui.format() == Format::Table {
-            return Ok(());
-        }
         let files: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return ctx.ui.emit(&Document(json!({"files": files})));
+        return ctx.ui.done_all(json!({"files": files}));
     }
     let is_chosen = args.all_tasks || args.no_system || args.grep.is_some() || args.since.is_some() || args.tail.is_some();
     if !is_text && is_chosen {

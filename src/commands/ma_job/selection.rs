@@ -11,7 +11,6 @@ use crate::commands::ma_job::job_filter::JobFilter;
 use crate::commands::ma_job::named;
 use crate::ctx::Ctx;
 use crate::error::{Error, Kind};
-use crate::ui::{Document, Format};
 
 /// Jobs that are handled at once.
 const AT_ONCE: usize = 8;
@@ -89,8 +88,8 @@ impl SelectionArgs {
                 Err(error) => failures.push(error.context(&format!("training job [{id}]"))),
             }
         }
-        if ctx.ui.format() != Format::Table && (failures.is_empty() || !ids.is_empty()) {
-            ctx.ui.emit(&Document(action.document(&ids)))?;
+        if failures.is_empty() || !ids.is_empty() {
+            ctx.ui.done_all(action.document(&ids))?;
         }
         outcome(ctx, action, failures, count)
     }
